@@ -93,6 +93,8 @@ class Weight:
     name: str
     shape: Shape
     bits: int
+    #: Real value of every weight where it is not trained (average pooling over 3x3: 1/9).
+    constant: float | None = None
     values: NDArray[np.int8] | None = None
 
     @property

@@ -39,7 +39,12 @@ def violations(path: Path, source: str) -> list[str]:
             found.append(f"{layer} imports {name}")
         if layer == "targets" and parts[0] in TRAINING:
             found.append(f"targets imports {name}")
-        if parts[0] == "targets" and len(parts) > 1 and parts[1] in FAMILIES and not (layer == "targets" and own == parts[1]):
+        if (
+            parts[0] == "targets"
+            and len(parts) > 1
+            and parts[1] in FAMILIES
+            and not (layer == "targets" and own == parts[1])
+        ):
             found.append(f"{path} imports the family {name}")
     return found
 
