@@ -40,5 +40,9 @@ def load_digits(folder: Path | None, seed: int) -> Dataset:
 
     rest, test = split(np.arange(len(labels)), 360, _TEST_SEED)
     train, validation = split(rest, 360, seed)
-    parts = [Split(images[part], labels[part]) for part in (train, validation, test)]
-    return Dataset("digits", *parts, class_names=tuple(str(digit) for digit in range(10)))
+    names = tuple(str(digit) for digit in range(10))
+
+    def part(of: NDArray[np.int64]) -> Split:
+        return Split(images[of], labels[of])
+
+    return Dataset("digits", part(train), part(validation), part(test), names)
