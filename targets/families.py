@@ -76,7 +76,10 @@ class Family:
         return getattr(importlib.import_module(f"targets.{self.name}.{module}"), name)
 
 
-FAMILIES = (Family("onnxruntime", "Linux boards that run ONNX Runtime"),)
+FAMILIES = (
+    Family("onnxruntime", "Linux boards that run ONNX Runtime"),
+    Family("loihi", "Intel Loihi 1 and 2, through Lava"),
+)
 
 
 def family_named(name: str) -> Family:

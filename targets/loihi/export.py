@@ -1,0 +1,48 @@
+"""Writes the artifact: the network, the loader and the script that run it in Lava, and how it packs into cores.
+
+Comes in: a network with values that fits. Goes out, in one folder: `network.net` for a chain (NetX's format) or `network.h5`
+for a branching network, `run_lava.py` with its two modules and `requirements.txt`. The scripts are those that
+`targets.loihi.measure` starts, so what a user runs is what was verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from targets.errors import ConfigurationError, DoesNotFitError
+from targets.loihi import container, graph
+from targets.loihi.rules import rules
+from targets.loihi.settings import Settings
+from targets.network import Network
+from targets.network_file import write_atomically
+from targets.profile import Profile
+
+HERE = Path(__file__).parent
+SCRIPTS = ("run_lava.py", "lava_network.py", "lava_compat.py")
+
+
+def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
+    """Writes everything; returns the files by a name for people.
+
+    Raises:
+        ConfigurationError: the network has no values.
+        DoesNotFitError: trained thresholds, biases or weights exceed the chip's registers.
+    """
+    if not network.has_values:
+        raise ConfigurationError("this integer network has shapes only and cannot be exported", "train it first")
+    found = [finding for rule in rules for finding in rule(network, profile)]
+    if found:
+        lines = "".join(f"\n  - {finding}" for finding in found)
+        raise DoesNotFitError(f"the trained network does not fit {profile.name}:{lines}", found[0].hint)
+    settings: Settings = profile.settings
+    processes = graph.build(network, settings.graded_input)
+    netx = container.is_netx(network, processes)
+    files = {"network": folder / ("network.net" if netx else "network.h5")}
+    write_atomically(files["network"], container.to_bytes(network, processes, netx))
+    for name in SCRIPTS:
+        files[name.removesuffix(".py")] = folder / name
+        write_atomically(folder / name, (HERE / "runner" / name).read_bytes())
+    files["requirements"] = folder / "requirements.txt"
+    write_atomically(files["requirements"], (HERE / "requirements.txt").read_bytes())
+    return files

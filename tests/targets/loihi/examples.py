@@ -1,0 +1,101 @@
+"""Networks of the shared table and random ones, made to fit Loihi's registers, and what Lava must compute for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from targets import reference
+from targets.errors import ToolMissingError
+from targets.loihi.environment import interpreter
+from targets.loihi.measure import observe
+from targets.network import INPUT, Network
+from targets.profile import Profile
+from tests.networks import filled, random_network
+
+
+def require_lava() -> None:
+    """Skips the test where Lava's environment is absent and cannot be created."""
+    try:
+        interpreter()
+    except ToolMissingError as error:
+        pytest.skip(str(error.message))
+
+
+def fitting(network: Network, profile: Profile, seed: int = 0, pixel_shift: int | None = None) -> Network:
+    """The network in Loihi's arithmetic: weights narrow enough for their multipliers, one threshold a population."""
+    shift = profile.neuron.pixel_shift if pixel_shift is None else pixel_shift
+    empty = network.without_values()
+    connections = tuple(replace(c, multiplier=min(c.multiplier, 16)) for c in empty.connections)
+    widest = {w.name: max(c.multiplier for c in connections if c.weight == w.name) for w in empty.weights}
+    narrow = replace(
+        empty,
+        input=empty.input if empty.input.spiking else replace(empty.input, shift=shift),
+        connections=connections,
+        populations=tuple(
+            replace(p, neuron=replace(profile.neuron.neuron, keep=p.neuron.keep << (12 - p.neuron.keep_shift)))
+            if p.fires
+            else p
+            for p in empty.populations
+        ),
+        weights=tuple(
+            replace(w, bits=max(2, min(w.bits, 8 - (widest[w.name] - 1).bit_length()))) for w in empty.weights
+        ),
+    )
+    random = filled(narrow, seed)
+    return replace(
+        random,
+        populations=tuple(
+            replace(
+                p,
+                threshold=None if p.threshold is None else np.full_like(p.threshold, min(p.threshold[0], 2**17 - 1)),
+                bias=None if p.bias is None else np.clip(p.bias, -2000, 2000).astype(np.int32),
+            )
+            for p in random.populations
+        ),
+    )
+
+
+def random_fitting(seed: int, profile: Profile) -> Network:
+    """A random network that fits; every third one sees all 8 bits of its pixels, so that currents wrap."""
+    keep = int(np.random.default_rng(seed).choice([0, 1024, 2048, 3071, 4095, 4096]))
+    network = random_network(seed, neuron=replace(profile.neuron.neuron, keep=keep))
+    return fitting(network, profile, seed, pixel_shift=0 if seed % 3 == 0 and profile.settings.graded_input else None)
+
+
+def currents(
+    network: Network, trace: reference.Trace, inputs: NDArray[np.uint8], name: str, graded: bool
+) -> NDArray[np.int64]:
+    """The synaptic current of a population at every step, from the reference's spikes; the host's share is in the bias."""
+    population = network.population_of[name]
+    total = np.zeros((network.timesteps, len(inputs), *population.shape), np.int64)
+    for connection in network.into(name):
+        if connection.source == INPUT and not graded and not network.input.spiking:
+            continue
+        for step in range(network.timesteps):
+            if connection.source == INPUT:
+                values = inputs[:, step] if network.input.spiking else inputs
+                source = values.astype(np.int64) >> network.input.shift
+            else:
+                source = trace.spikes[connection.source][step].astype(np.int64)
+            total[step] += connection.multiplier * reference.apply(network, connection, source)
+    return reference.wrap(total << 6, replace(population.neuron, current_bits=24))
+
+
+def differences(folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]) -> dict[str, int]:
+    """How many spikes, potentials and currents of Lava's run differ from the reference, over all populations and steps."""
+    trace, observed = reference.run(network, inputs), observe(folder, network, inputs)
+    found = {"spikes": 0, "membranes": 0, "currents": 0}
+    for population in network.populations:
+        name = population.name
+        expected = currents(network, trace, inputs, name, profile.settings.graded_input)
+        found["currents"] += int((observed.currents[name] != expected).sum())
+        shift = 0 if population.fires else 6 - population.neuron.fraction_bits
+        found["membranes"] += int((observed.membranes[name] != trace.membranes[name].astype(np.int64) << shift).sum())
+        spikes = trace.spikes.get(name, np.zeros_like(observed.spikes[name]))
+        found["spikes"] += int((observed.spikes[name] != spikes).sum())
+    return found
