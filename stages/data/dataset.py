@@ -24,6 +24,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, samples: int) -> Split:
+        """The first samples, or all if there are fewer."""
+        return Split(self.images[:samples], self.labels[:samples])
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

@@ -35,6 +35,9 @@ class Phase(Protocol):
     def gain(self, connection: Connection) -> float:
         """What a delivery is multiplied by before it is added to the current of the target."""
 
+    def pools(self, population: Population) -> bool:
+        """Whether a population fires exactly where any spike lies in its window (`is_pooling`)."""
+
     def fire(self, population: Population, current: Tensor, step_mode: str) -> Tensor:
         """Spikes of one step [N, *shape] in step mode "s", of all steps [T, N, *shape] in "m", from a current of that shape."""
 
@@ -121,7 +124,7 @@ class _Pass:
         delivered: dict[_Delivered, Tensor] = {}
         for population in self.network.populations:
             incoming = self.network.into(population.name)
-            if is_pooling(population, self.network):
+            if self.phase.pools(population):
                 self.spikes[population.name] = self.pooled(incoming)
                 continue
             current = reduce(torch.add, [self.term(connection, delivered) for connection in incoming])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stages.snn.architecture import Architecture, lower
-from stages.snn.modules import FloatNetwork
+from stages.snn.float_network import FloatNetwork
 from targets.errors import ConfigurationError
 from targets.network import INPUT, Network
 from targets.profile import load_profile

@@ -119,6 +119,10 @@ class FloatNetwork(nn.Module):
         target = self.network.population_of[connection.target]
         return connection.multiplier * levels_of(connection, self.network) / target.resolution
 
+    def pools(self, population: Population) -> bool:
+        """Whether a population has no LIF node."""
+        return key(population.name) not in self.nodes
+
     def node(self, population: Population) -> LeakyNode:
         """The LIF node of a population; one that only pools has none."""
         node = self.nodes[key(population.name)]

@@ -1,0 +1,1 @@
+"""Training: the loop that both phases share, its checkpoints, and what is measured on a trained network."""

@@ -1,0 +1,40 @@
+"""How the quantize stage trains: its settings and presets, readable without torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+
+class QuantizeConfig(BaseModel):
+    """How the two phases train."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Passes over the training split, at most.
+    float_epochs: PositiveInt = 20
+    integer_epochs: PositiveInt = 8
+    #: Images a phase sees, at most; a large dataset gets fewer passes, but always one.
+    float_images: PositiveInt = 300_000
+    integer_images: PositiveInt = 60_000
+    batch: PositiveInt = 64
+    #: At the start; falls to zero on a cosine.
+    float_learning_rate: PositiveFloat = 3e-3
+    integer_learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    #: Of initial weights and of the order of images.
+    seed: NonNegativeInt = 0
+    #: torch's threads; small networks are fastest with one, and results are only reproduced with the same number.
+    threads: PositiveInt = 1
+    checkpoint_seconds: NonNegativeFloat = 15.0
+    #: Test images on which training and reference are compared neuron by neuron, at most.
+    parity_samples: PositiveInt = 2_000
+
+    @classmethod
+    def preset(cls, name: Literal["quick", "full"], seed: int = 0) -> QuantizeConfig:
+        """`quick` for minutes on a CPU, `full` for the accuracy that longer training brings."""
+        if name == "quick":
+            return cls(seed=seed)
+        return cls(seed=seed, float_epochs=100, integer_epochs=30, float_images=10_000_000, integer_images=3_000_000)
