@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations
 from typing import Literal
 
@@ -39,6 +40,9 @@ class CellOperation:
 
 
 SKIP = CellOperation("skip")
+
+#: What `Cell.signature` returns: edges (source, target, operation, feedback) with renamed nodes.
+Signature = tuple[tuple[int, int, CellOperation, bool], ...]
 
 
 def conv(kernel: int, theta: float = 1.0) -> CellOperation:
@@ -117,6 +121,27 @@ class Cell:
         kept = tuple(sorted(e for e in self.edges if e.source in forward and e.target in backward))
         return Cell(self.nodes, kept)
 
+    @cached_property
+    def signature(self) -> Signature:
+        """Equal for two cells exactly when they are the same graph but for dead edges, names of nodes, and copies.
+
+        A node that only skips from one other node is a copy of it and is replaced by it (feedback into or out of it keeps
+        it). What remains is written with the inner nodes in the order that gives the least tuple.
+        """
+        edges = [(e.source, e.target, e.operation) for e in self.live().edges]
+        for node in range(1, self.output):
+            entering = [edge for edge in edges if edge[1] == node]
+            loops = any(s >= t and node in (s, t) for s, t, _ in edges)
+            if len(entering) == 1 and entering[0][2] == SKIP and not loops:
+                origin = entering[0][0]
+                edges = [(origin if s == node else s, t, op) for s, t, op in edges if t != node]
+        inner = sorted({node for s, t, _ in edges for node in (s, t)} - {0, self.output})
+        forms = []
+        for order in permutations(range(1, len(inner) + 1)):
+            place = {0: 0, self.output: len(inner) + 1, **dict(zip(inner, order, strict=True))}
+            forms.append(tuple(sorted((place[s], place[t], op, s >= t) for s, t, op in edges)))
+        return min(forms)
+
     def canonical(self) -> Cell:
         """One representative of all cells that compute the same: live edges, inner nodes in the least order possible."""
         live = self.live()
@@ -137,6 +162,18 @@ class Cell:
 def pairs(nodes: int) -> Iterator[tuple[int, int]]:
     """Forward edges (source, target) in the order of the genotype: (0,1), (0,2), (1,2), (0,3) ..."""
     return ((source, target) for target in range(1, nodes) for source in range(target))
+
+
+def parse_operation(text: str) -> CellOperation:
+    """Reads one operation as genotypes write it, such as conv3x3@0.5 or skip; zero is no operation.
+
+    Raises:
+        ConfigurationError: not an operation.
+    """
+    cell = parse_cell(f"|{text}~0|")
+    if len(cell.edges) != 1:
+        raise ConfigurationError(f"{text!r} is not an operation", "write skip, conv3x3, conv3x3@0.5 or avgpool3x3")
+    return cell.edges[0].operation
 
 
 def parse_cell(genotype: str) -> Cell:
