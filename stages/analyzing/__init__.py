@@ -1,0 +1,1 @@
+"""The studies behind analyze: repeats over seeds, significance of operations, kernel sizes."""

@@ -1,0 +1,77 @@
+"""One repeat of a study: a seed, its batch of images, and the scores of cells in a fixed macro-architecture.
+
+Comes in: genotypes. Goes out: scores, weights and bytes. The same cell is scored once a repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stages.data.dataset import Dataset
+from stages.progress import Progress
+from stages.scores.catalog import Score
+from stages.scores.subject import Batch, batch_of
+from stages.searching.workers import rate_all
+from stages.snn.architecture import Architecture, lower
+from targets.families import family_named
+from targets.network import Network
+from targets.profile import Profile
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A seed and what it decides."""
+
+    seed: int
+    profile: Profile
+    batch: Batch
+    score: Score
+    template: Architecture
+    jobs: int
+    known: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        profile: Profile,
+        score: Score,
+        seed: int,
+        channels: int,
+        timesteps: int,
+        images: int,
+        jobs: int,
+    ) -> Trial:
+        """A repeat on a dataset; cells are judged one at a time, in the place of the first cell."""
+        template = Architecture(
+            input_shape=dataset.input_shape,
+            classes=dataset.classes,
+            cells=("|skip~0|",),
+            channels=channels,
+            timesteps=timesteps,
+            weight_bits=max(profile.network.weight_bits),
+            spiking_input=dataset.spiking,
+        )
+        return cls(seed, profile, batch_of(dataset, images, timesteps=timesteps, seed=seed), score, template, jobs)
+
+    def scores(self, cells: Sequence[str], progress: Progress, what: str) -> list[float]:
+        """One score per genotype, in the same order."""
+        new = [cell for cell in dict.fromkeys(cells) if cell not in self.known]
+        architectures = [self.architecture(cell) for cell in new]
+        rates = rate_all(architectures, self.profile, self.batch, self.score.rate, self.jobs, progress, what)
+        self.known.update(zip(new, rates, strict=True))
+        return [self.known[cell] for cell in cells]
+
+    def architecture(self, cell: str) -> Architecture:
+        """A network of this one cell."""
+        return self.template.model_copy(update={"cells": (cell,)})
+
+    def network(self, cell: str) -> Network:
+        """Its integer network, without values."""
+        return lower(self.architecture(cell), self.profile)
+
+    def region_bytes(self, cell: str) -> Mapping[str, int]:
+        """What the target's estimator says of it, whether it fits or not."""
+        footprint = family_named(self.profile.family).estimate(self.network(cell), self.profile)
+        return {region: footprint.region_bytes(region) for region in footprint.regions}
