@@ -1,0 +1,230 @@
+"""search: an architecture whose estimated footprint fits the target, found without training.
+
+Comes in: a dataset, a profile, and what analyze kept. Goes out: the best architecture with its score and footprint, why it is
+not larger, and the log of every candidate. Footprints come from the target's own estimator; a candidate that does not fit is
+refused before it is scored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from stages.analyze import Analysis
+from stages.data.dataset import Dataset
+from stages.progress import Progress
+from stages.scores.catalog import score_named
+from stages.scores.subject import batch_of
+from stages.searching import cell_by_cell, random_search
+from stages.searching.algorithm import Algorithm, Task, best_of
+from stages.searching.budget import with_budget
+from stages.searching.candidates import Candidate, CandidateLog, Evaluator
+from stages.searching.limits import StoppedBy, does_not_fit, why_not_wider
+from stages.searching.macro import LADDER, MacroChoices
+from stages.searching.pareto import ParetoPoint, pareto_front
+from stages.searching.space import CellSpace
+from stages.snn.architecture import Architecture
+from targets.errors import ConfigurationError
+from targets.profile import Profile
+
+AlgorithmName = Literal["cell_by_cell", "random"]
+
+
+class SearchConfig(BaseModel):
+    """How the search goes about it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Decides random candidates, the batch of images and the weights of untrained networks.
+    seed: NonNegativeInt = 0
+    #: SpikeNAS's search, or SNASNet's random search.
+    algorithm: AlgorithmName = "cell_by_cell"
+    #: Name of a training-free score; see `stages.scores.catalog`.
+    score: str = "evidence"
+    #: Time steps of an inference.
+    timesteps: PositiveInt = 4
+    #: Numbers of cells that are tried.
+    cell_counts: tuple[PositiveInt, ...] = (1, 2)
+    #: Nodes of a cell, its input and output included.
+    nodes: int = Field(default=4, ge=2, le=6)
+    #: Thresholds that a convolution's neurons may have.
+    thresholds: tuple[float, ...] = (1.0,)
+    #: Whether cells may have feedback edges, which arrive one step later.
+    feedback: bool = False
+    #: Weight bits that are tried; None for all that the profile allows.
+    weight_bits: tuple[int, ...] | None = (8, 4, 2)
+    #: Widths of the pooling before the classifier that are tried; 1 is none.
+    head_pools: tuple[PositiveInt, ...] = (1, 2, 4)
+    #: Strides of the stem that are tried.
+    stem_strides: tuple[PositiveInt, ...] = (1, 2)
+    #: Neurons of a hidden classifier layer that are tried; 0 is none.
+    hidden: tuple[NonNegativeInt, ...] = (0,)
+    #: Fewest and most channels of the first cell.
+    min_channels: PositiveInt = 2
+    max_channels: PositiveInt = 1024
+    #: Most synaptic operations of one inference, every neuron firing: what training can afford.
+    max_synaptic_operations: PositiveInt = 6_000_000
+    #: Least points that a doubling of the channels has to gain.
+    min_gain: NonNegativeFloat = 0.5
+    #: Bytes available by region, in place of the profile's.
+    budget: Mapping[str, PositiveInt] = {}
+    #: Images that untrained networks are run on, for scores that look at spikes.
+    images: PositiveInt = 64
+    #: Candidates of the random and the evolutionary search.
+    trials: PositiveInt = 500
+    #: Processes that score candidates; the result does not depend on it.
+    jobs: PositiveInt = 1
+
+    @classmethod
+    def preset(cls, name: Literal["quick", "full"], seed: int = 0) -> SearchConfig:
+        """`quick` trains in about a minute afterwards; `full` may take an hour."""
+        if name == "quick":
+            return cls(seed=seed)
+        return cls(
+            seed=seed,
+            thresholds=(0.5, 1.0, 1.5),
+            weight_bits=None,
+            cell_counts=(1, 2, 3),
+            max_synaptic_operations=200_000_000,
+            min_gain=0.2,
+            images=128,
+            trials=5_000,
+        )
+
+
+class SearchResult(BaseModel):
+    """What was found, and what it took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Architecture
+    #: Points by the score named here; only differences mean something.
+    score: float
+    score_name: str
+    #: Estimated bytes of the architecture by region, and what the budget is.
+    region_bytes: Mapping[str, int]
+    budget_bytes: Mapping[str, int]
+    #: Upper bound on synaptic operations of one inference.
+    synaptic_operations: int
+    #: Distinct architectures: all that were sized, those among them that the target has no room for, those that were scored.
+    candidates_considered: int
+    candidates_over_budget: int
+    candidates_scored: int
+    #: What keeps the architecture from being wider, and a sentence that says so.
+    stopped_by: StoppedBy
+    stopped_because: str
+    #: Candidates that nothing smaller beats, per region.
+    pareto: tuple[ParetoPoint, ...]
+    #: The candidate log, JSON lines.
+    log: Path
+    seconds: float
+
+
+def search(
+    dataset: Dataset, profile: Profile, analysis: Analysis, config: SearchConfig, folder: Path, progress: Progress
+) -> SearchResult:
+    """Searches within the operations that analyze kept; the log in `folder` makes a killed search resumable.
+
+    Raises:
+        DoesNotFitError: no architecture fits; names the region, the shortage and the smallest network possible.
+        ConfigurationError: an unknown score or region, weight bits that the profile does not take, an unwritable folder.
+    """
+    started = time.perf_counter()
+    profile = with_budget(profile, config.budget)
+    score = score_named(config.score)
+    macro = macro_choices(dataset, profile, config)
+    space = CellSpace.of(config.nodes, with_thresholds(analysis.kept, config.thresholds), feedback_on(profile, config))
+    batch = batch_of(dataset, config.images, timesteps=config.timesteps, seed=config.seed)
+    depends_on = {
+        "dataset": dataset.digest(),
+        "profile": hashlib.sha256(profile.model_dump_json().encode()).hexdigest(),
+        "score": config.score,
+        "seed": config.seed,
+        "timesteps": config.timesteps,
+        "images": config.images,
+    }
+    log = CandidateLog(folder / "candidates.jsonl", depends_on)
+    evaluator = Evaluator(profile, batch, score, log=log, jobs=config.jobs)
+    task = Task(space, macro, config.cell_counts, evaluator, config.seed, config.trials, progress)
+    try:
+        algorithm_named(config.algorithm)(task)
+    finally:
+        log.close()
+    best = best_of(evaluator.candidates)
+    if best is None or best.score is None:
+        raise does_not_fit(task, profile)
+    return result(best, task, profile, log.path, time.perf_counter() - started)
+
+
+def result(best: Candidate, task: Task, profile: Profile, log: Path, seconds: float) -> SearchResult:
+    """The winner with its circumstances."""
+    rated: Sequence[Candidate] = task.evaluator.candidates
+    stopped_by, because = why_not_wider(best, task)
+    return SearchResult(
+        architecture=best.architecture,
+        score=best.score or 0.0,
+        score_name=task.evaluator.score.name,
+        region_bytes=best.region_bytes,
+        budget_bytes={name: region.available_bytes for name, region in profile.memory.items()},
+        synaptic_operations=best.synaptic_operations,
+        candidates_considered=task.evaluator.considered,
+        candidates_over_budget=task.evaluator.over_budget,
+        candidates_scored=sum(c.score is not None for c in rated),
+        stopped_by=stopped_by,
+        stopped_because=because,
+        pareto=pareto_front(rated),
+        log=log,
+        seconds=seconds,
+    )
+
+
+def macro_choices(dataset: Dataset, profile: Profile, config: SearchConfig) -> MacroChoices:
+    """What may be chosen around the cells for this dataset on this target."""
+    allowed = sorted(profile.network.weight_bits, reverse=True)
+    bits = tuple(b for b in allowed if config.weight_bits is None or b in config.weight_bits)
+    channels = tuple(c for c in LADDER if config.min_channels <= c <= config.max_channels) or (config.min_channels,)
+    if not bits:
+        raise ConfigurationError(
+            f"{profile.name} takes weights of {', '.join(map(str, allowed))} bits, none of those asked for"
+        )
+    return MacroChoices(
+        input_shape=dataset.input_shape,
+        classes=dataset.classes,
+        timesteps=config.timesteps,
+        spiking_input=dataset.spiking,
+        channels=channels,
+        weight_bits=bits,
+        head_pools=config.head_pools,
+        stem_strides=config.stem_strides,
+        hidden=config.hidden,
+        max_synaptic_operations=config.max_synaptic_operations,
+        min_gain=config.min_gain,
+    )
+
+
+def with_thresholds(operations: Sequence[str], thresholds: Sequence[float]) -> list[str]:
+    """Each convolution at each threshold, the other operations as they are."""
+    return [
+        operation + ("" if theta == 1 or not operation.startswith("conv") else f"@{theta:g}")
+        for operation in operations
+        for theta in (thresholds if operation.startswith("conv") else (1.0,))
+    ]
+
+
+def feedback_on(profile: Profile, config: SearchConfig) -> bool:
+    """Whether feedback edges are searched: asked for, and within what the target runs."""
+    if config.feedback and "feedback" not in profile.network.operations:
+        raise ConfigurationError(
+            f"{profile.name} does not run feedback edges", "search without feedback for this target"
+        )
+    return config.feedback
+
+
+def algorithm_named(name: AlgorithmName) -> Algorithm:
+    """The function behind a name."""
+    return random_search.search if name == "random" else cell_by_cell.search

@@ -1,0 +1,206 @@
+"""search: budgets are kept whatever they are, results are reproducible, and nothing that fits is missed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stages.analyze import Analysis
+from stages.data.dataset import Dataset
+from stages.data.digits import load_digits
+from stages.progress import silent
+from stages.search import SearchConfig, SearchResult, search
+from stages.snn.architecture import lower
+from targets.errors import ConfigurationError, DoesNotFitError
+from targets.fit import findings
+from targets.profile import Profile
+from tests.stages.families import bytes_of, counted_profile
+
+#: A small search: two operations, one cell, a short ladder.
+SMALL = SearchConfig(cell_counts=(1,), nodes=3, max_channels=24, images=10)
+
+
+@lru_cache
+def digits() -> Dataset:
+    return load_digits(None, 0)
+
+
+def analysis(*kept: str) -> Analysis:
+    return Analysis(
+        score_name="evidence",
+        repeats=2,
+        cells=10,
+        effects=(),
+        kernel_sets=(),
+        kept=kept,
+        refused=(),
+        rule="",
+        seconds=0,
+    )
+
+
+def found(profile: Profile, folder: Path, config: SearchConfig = SMALL, *kept: str) -> SearchResult:
+    return search(digits(), profile, analysis(*(kept or ("zero", "skip", "conv3x3"))), config, folder, silent)
+
+
+def without_times(result: SearchResult) -> dict[str, object]:
+    return result.model_dump(exclude={"seconds", "log"})
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flash=st.integers(60, 40_000),
+    ram=st.integers(150, 30_000),
+    bits=st.sampled_from([(8,), (2, 4, 8), (4,)]),
+    kernels=st.sampled_from([(1, 3), (3,), (3, 5)]),
+    override=st.booleans(),
+)
+def test_no_result_exceeds_any_region(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    flash: int,
+    ram: int,
+    bits: tuple[int, ...],
+    kernels: tuple[int, ...],
+    override: bool,
+) -> None:
+    """Over random profiles and budgets; where nothing fits, the smallest network really does not."""
+    board = counted_profile(
+        monkeypatch, flash=flash, ram=10**9 if override else ram, weight_bits=bits, kernel_sizes=kernels
+    )
+    config = SMALL.model_copy(update={"budget": {"ram": ram}}) if override else SMALL
+    operations = ("zero", "skip", *(f"conv{size}x{size}" for size in kernels))
+    try:
+        result = found(board, tmp_path_factory.mktemp("search"), config, *operations)
+    except DoesNotFitError as error:
+        assert ("flash" in error.message) or ("ram" in error.message)
+        assert "too much" in error.message
+        return
+    used = bytes_of(result.architecture, board)
+    assert used["flash"] <= flash
+    assert used["ram"] <= ram
+    assert result.region_bytes == used
+    assert result.architecture.weight_bits in bits
+
+
+def test_where_nothing_fits_the_hint_names_a_budget_that_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8, ram=10**6)
+    with pytest.raises(DoesNotFitError, match="flash") as caught:
+        found(board, tmp_path / "a")
+    budget = dict(pair.split("=") for pair in caught.value.hint.split("budget of ")[1].split(" (")[0].split(", "))
+    result = found(
+        board, tmp_path / "b", SMALL.model_copy(update={"budget": {name: int(size) for name, size in budget.items()}})
+    )
+    assert result.region_bytes == {name: int(size) for name, size in budget.items()}
+
+
+def test_refused_candidates_are_never_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=1_500, ram=10_000)
+    result = found(board, tmp_path)
+    lines = [json.loads(line) for line in result.log.read_text().splitlines()[1:]]
+    assert {bool(line["obstacles"]) for line in lines} >= {False}
+    assert all((line["score"] is None) == bool(line["obstacles"]) for line in lines)
+    assert result.candidates_scored == sum(line["score"] is not None for line in lines)
+    assert result.candidates_over_budget > 0
+    assert result.candidates_considered > result.candidates_scored
+
+
+@pytest.mark.parametrize("algorithm", ["cell_by_cell", "random"])
+def test_same_seed_same_result_and_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    config = SMALL.model_copy(update={"algorithm": algorithm, "trials": 30})
+    first, second = (found(board, tmp_path / name, config) for name in "ab")
+    assert without_times(first) == without_times(second)
+    assert first.log.read_bytes() == second.log.read_bytes()
+
+
+def test_a_killed_search_resumes_with_the_scores_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    whole = found(board, tmp_path / "whole")
+    lines = whole.log.read_bytes().splitlines(keepends=True)
+    (tmp_path / "torn").mkdir()
+    torn = tmp_path / "torn" / "candidates.jsonl"
+    torn.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    resumed = found(board, tmp_path / "torn")
+    assert without_times(resumed) == without_times(whole)
+    assert resumed.log.read_bytes() == whole.log.read_bytes()
+    marked = json.loads(lines[1]) | {"score": 1e6}  # only a search that reads its log can know this
+    torn.write_bytes(lines[0] + json.dumps(marked).encode() + b"\n")
+    assert found(board, tmp_path / "torn").score == 1e6
+
+
+def test_a_log_of_another_seed_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    found(board, tmp_path)
+    before = (tmp_path / "candidates.jsonl").read_text().splitlines()
+    found(board, tmp_path, SMALL.model_copy(update={"seed": 1}))
+    assert (tmp_path / "candidates.jsonl").read_text().splitlines()[0] != before[0]
+
+
+@pytest.mark.parametrize(
+    ("flash", "ram", "changes", "stopped_by"),
+    [
+        (5_000, 10**9, {}, "memory"),
+        (10**9, 4_000, {}, "memory"),
+        (10**9, 10**9, {"max_synaptic_operations": 200_000}, "compute"),
+        (10**9, 10**9, {"min_gain": 1.5, "max_synaptic_operations": 10**9}, "score"),
+    ],
+)
+def test_the_reason_for_stopping_is_the_true_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flash: int, ram: int, changes: dict[str, object], stopped_by: str
+) -> None:
+    board = counted_profile(monkeypatch, flash=flash, ram=ram)
+    result = found(board, tmp_path, SMALL.model_copy(update={"max_channels": 1024, **changes}))
+    assert result.stopped_by == stopped_by
+    assert result.stopped_because
+
+
+@pytest.mark.parametrize(
+    ("flash", "ram"), [(8 * 1024, 10**9), (10**9, 8 * 1024), (64 * 1024, 10**9), (10**9, 40 * 1024)]
+)
+def test_the_binding_region_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flash: int, ram: int) -> None:
+    board = counted_profile(monkeypatch, flash=flash, ram=ram)
+    config = SearchConfig(cell_counts=(1,), nodes=3, max_synaptic_operations=10**9, min_gain=0)
+    result = found(board, tmp_path, config)
+    assert max(result.region_bytes[name] / result.budget_bytes[name] for name in result.region_bytes) >= 0.85
+
+
+def test_the_front_rises_and_holds_the_winner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    result = found(board, tmp_path)
+    for region in result.region_bytes:
+        front = [point for point in result.pareto if point.region == region]
+        assert front[-1].score == result.score
+        for smaller, larger in itertools.pairwise(front):
+            assert smaller.size_bytes < larger.size_bytes
+            assert smaller.score < larger.score
+
+
+def test_a_wrong_budget_names_all_its_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    with pytest.raises(ConfigurationError, match=r"(?s)rom.*core"):
+        found(board, tmp_path, SMALL.model_copy(update={"budget": {"rom": 1, "core": 2}}))
+
+
+def test_the_search_finds_what_an_exhaustive_search_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of convolutions in two sizes: entered through the coarse space, refined edge by edge."""
+    board = counted_profile(monkeypatch, flash=12_000, ram=20_000)
+    config = SMALL.model_copy(update={"thresholds": (0.5, 1.0, 1.5)})
+    exhaustive = found(board, tmp_path / "a", config, "zero", "skip", "conv3x3", "conv5x5")
+    monkeypatch.setattr("stages.searching.cell_by_cell.ENUMERABLE", 10)
+    refined = found(board, tmp_path / "b", config, "zero", "skip", "conv3x3", "conv5x5")
+    assert refined.candidates_scored < exhaustive.candidates_scored
+    assert refined.score == pytest.approx(exhaustive.score, abs=0.3)
+
+
+def test_the_result_survives_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    result = found(board, tmp_path)
+    assert SearchResult.model_validate_json(result.model_dump_json()) == result
+    assert findings(lower(result.architecture, board), board) == []
