@@ -58,6 +58,8 @@ class Dataset:
                 problems.append(
                     f"{name}: images have shape {images.shape[1:]}, those of train {self.train.images.shape[1:]}"
                 )
+            elif self.spiking and images.max() > 1:
+                problems.append(f"{name}: event frames hold values up to {images.max()} instead of 0 and 1")
             if int(labels.min()) < 0 or int(labels.max()) >= len(self.class_names):
                 problems.append(f"{name}: labels {labels.min()} to {labels.max()} for {len(self.class_names)} classes")
         if problems:
@@ -84,6 +86,6 @@ class Dataset:
         content = hashlib.sha256()
         for split in self.splits.values():
             content.update(repr(split.images.shape).encode())
-            content.update(np.ascontiguousarray(split.images).tobytes())
-            content.update(np.ascontiguousarray(split.labels).tobytes())
+            content.update(np.ascontiguousarray(split.images).data)
+            content.update(np.ascontiguousarray(split.labels).data)
         return content.hexdigest()

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,24 @@ from stages.data.dataset import Dataset, Split
 from targets.errors import ConfigurationError
 
 _TEST_SEED = 0
+_PACKAGED = "sklearn/datasets/data/digits.csv.gz"
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The bundled digits as a source of the catalog."""
+
+    name: str = "digits"
+    summary: str = "1,797 handwritten digits of 8x8 pixels, 10 classes, bundled with scikit-learn"
+
+    def files(self, folder: Path | None) -> tuple[Path, ...]:
+        """The packaged file, found without importing scikit-learn."""
+        _refuse_folder(folder)
+        return (Path(str(importlib.metadata.distribution("scikit-learn").locate_file(_PACKAGED))),)
+
+    def load(self, folder: Path | None, seed: int) -> Dataset:
+        """See `load_digits`."""
+        return load_digits(folder, seed)
 
 
 def load_digits(folder: Path | None, seed: int) -> Dataset:
@@ -23,10 +43,7 @@ def load_digits(folder: Path | None, seed: int) -> Dataset:
     Raises:
         ConfigurationError: a folder is given, though the digits are bundled.
     """
-    if folder is not None:
-        raise ConfigurationError(
-            "the digits are bundled and take no --data", "leave --data out, or name another --dataset"
-        )
+    _refuse_folder(folder)
     from sklearn.datasets import load_digits as bundled
     from sklearn.model_selection import train_test_split
 
@@ -46,3 +63,10 @@ def load_digits(folder: Path | None, seed: int) -> Dataset:
         return Split(images[of], labels[of])
 
     return Dataset("digits", part(train), part(validation), part(test), names)
+
+
+def _refuse_folder(folder: Path | None) -> None:
+    if folder is not None:
+        raise ConfigurationError(
+            "the digits are bundled and take no --data", "leave --data out, or name another --dataset"
+        )
