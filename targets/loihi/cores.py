@@ -1,31 +1,25 @@
 """How many neuron cores a network takes: Loihi 1 by published packing rules, Loihi 2 as a lower bound.
 
 Comes in: the process graph, shapes and bits. Goes out: one row per neuron group. The rules of Loihi 1 are those that
-nengo-loihi 1.1.0 (Apache-2.0) allocates real boards with: a layer is cut into equal parts, each on cores of its own, so that
-compartments, axons and synapse bits fit. A convolution uses population axons, one for each source pixel, and pixels with the
-same overlap share their synapses; a dense layer takes one axon for each source neuron. Depthwise convolutions, which
-nengo-loihi does not have, store only their own channel's synapses. Intel's compiler for Loihi 2 and its axon formats are not
-public: the figure for Loihi 2 counts neurons, states and weights only and is a lower bound, never the number of cores.
+nengo-loihi 1.1.0 (Apache-2.0) allocates real boards with: a layer is cut into equal ranges of neurons, each on a core of its
+own, so that compartments, axons and synapse bits fit. Where nengo-loihi gives up because a range still needs too much, ours
+cuts further. Depthwise convolutions, which nengo-loihi does not have, store their own channel's synapses only. Intel's
+compiler for Loihi 2 and its axon formats are not public: that figure counts neurons, states and weights only and is a lower
+bound, never the number of cores.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import ceil, log2
+from dataclasses import asdict, dataclass
 
 from targets.loihi.graph import Graph, Neurons, Synapses
 from targets.loihi.settings import Settings
+from targets.loihi.synapse_memory import share
 from targets.network import Network
 
-#: Widths that a synapse of Loihi 1 can have for its weight and for the index of its target.
-WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
-INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)
-#: A word group of at most 64 synapses carries 10 bits of its own and is rounded up to 64-bit words.
-_GROUP, _GROUP_BITS, _WORD_BITS = 64, 10, 64
-#: An axon reaches a target through an offset below 256; beyond it synapses are stored again with larger indices.
-_OFFSETS = 256
-#: A population axon that carries 32 bits of channel takes two slots of a core's output axons.
+#: A population axon with 32 bits takes two slots of a core's output axons, any other one.
 _POPULATION_SLOTS = 2
 #: Membrane potential and current of 24 bits each, bias of 16.
 _STATE_BITS_PER_NEURON = 64
@@ -33,13 +27,14 @@ _STATE_BITS_PER_NEURON = 64
 
 @dataclass(frozen=True)
 class Layer:
-    """One neuron group on Loihi 1, before it is cut."""
+    """One neuron group on Loihi 1: what it would need on a single core, and how many it gets."""
 
     name: str
     neurons: int
     input_axons: int
     output_axons: int
     synapse_bits: int
+    #: 0 where no number of cores is enough, because one neuron alone exceeds a core.
     cores: int
 
 
@@ -53,20 +48,39 @@ def loihi2_lower_bound(network: Network, graph: Graph, settings: Settings) -> in
     neurons = sum(group.size for group in graph.neurons)
     bits = neurons * _STATE_BITS_PER_NEURON
     bits += sum(group.size * weight_bits(network, group) for group in graph.on_chip)
-    return max(
-        _ceil_div(neurons, settings.neurons_per_core), _ceil_div(_ceil_div(bits, 8), settings.memory_per_core_bytes)
-    )
+    by_memory = _ceil_div(bits, 8 * settings.memory_per_core_bytes)
+    return max(_ceil_div(neurons, settings.neurons_per_core), by_memory)
 
 
 def excesses(network: Network, graph: Graph, settings: Settings) -> Iterator[tuple[str, int, int, str]]:
     """What exceeds the board: layer, used, limit and unit."""
-    if settings.generation == 1:
-        used = sum(layer.cores for layer in loihi1(network, graph, settings))
-        unit = "cores (packing rules of Loihi 1)"
-    else:
+    if settings.generation == 2:
         used, unit = loihi2_lower_bound(network, graph, settings), "cores (lower bound)"
+    else:
+        layers = loihi1(network, graph, settings)
+        used, unit = sum(layer.cores for layer in layers), "cores (packing rules of Loihi 1)"
+        for layer in layers:
+            if not layer.cores:
+                yield layer.name, layer.input_axons, settings.input_axons_per_core, "input axons of one neuron's core"
     if used > settings.cores:
         yield "network", used, settings.cores, unit
+
+
+def report(network: Network, graph: Graph, settings: Settings) -> bytes:
+    """The content of `cores.json`: what was modelled, by which rules, and for how many cores of the board."""
+    if settings.generation == 1:
+        layers = loihi1(network, graph, settings)
+        figures = {
+            "cores_modelled": sum(layer.cores for layer in layers),
+            "rules": "packing rules of Loihi 1 as in nengo-loihi 1.1.0",
+            "layers": [asdict(layer) for layer in layers],
+        }
+    else:
+        figures = {
+            "cores_lower_bound": loihi2_lower_bound(network, graph, settings),
+            "rules": "neurons, states and weights alone; axons and routing of Loihi 2 are not public",
+        }
+    return json.dumps({**figures, "cores_available": settings.cores}, indent=1).encode() + b"\n"
 
 
 def weight_bits(network: Network, synapses: Synapses) -> int:
@@ -80,69 +94,12 @@ def weight_bits(network: Network, synapses: Synapses) -> int:
     return min(8, bits + odd.bit_length())
 
 
-def synapse_bits(network: Network, synapses: Synapses) -> int:
-    """Synapse memory of a connection on Loihi 1, all on one core."""
-    width = next(bits for bits in WEIGHT_BITS if bits >= weight_bits(network, synapses))
-    if synapses.kind == "dense":
-        targets, sources = synapses.kernel
-        return sources * _axon_bits(targets, width)
-    channels = synapses.source_shape[0]
-    own_targets = synapses.kernel[0] // synapses.groups
-    blocks = _shared_blocks(synapses)
-    index = _index_bits(1 + max(block.largest_index for block in blocks))
-    return sum(_axon_bits(channels * block.taps * own_targets, width + index) for block in blocks)
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Synapses that all source pixels of one kind share: kernel taps inside the image, and the largest target index."""
-
-    taps: int
-    largest_index: int
-
-
-def _shared_blocks(synapses: Synapses) -> list[_Block]:
-    """One block for each set of taps that fall inside the target, and for each multiple of the axons' offset range."""
-    _, rows, columns = synapses.source_shape if len(synapses.source_shape) == 3 else (0, 1, 1)
-    targets, _, height, width = synapses.kernel
-    columns_out = (columns + 2 * synapses.padding - width) // synapses.stride + 1
-    blocks: dict[tuple[tuple[int, ...], tuple[int, ...], int], _Block] = {}
-    across = [_taps(column, columns, width, synapses) for column in range(columns)]
-    for row in range(rows):
-        vertical, first_row = _taps(row, rows, height, synapses)
-        for horizontal, first_column in across:
-            if not vertical or not horizontal:
-                continue
-            first = (first_row * columns_out + first_column) * targets
-            beyond = first - first % _OFFSETS
-            last = ((len(vertical) - 1) * columns_out + len(horizontal)) * targets - 1
-            blocks[vertical, horizontal, beyond] = _Block(len(vertical) * len(horizontal), beyond + last)
-    return list(blocks.values())
-
-
-def _taps(position: int, size: int, kernel: int, synapses: Synapses) -> tuple[tuple[int, ...], int]:
-    """Kernel positions through which a source row or column reaches a target, and the first target that it reaches."""
-    outputs = (size + 2 * synapses.padding - kernel) // synapses.stride + 1
-    start = position + synapses.padding + 1 - kernel
-    reached = [
-        (tap, (start + tap) // synapses.stride)
-        for tap in range(kernel)
-        if (start + tap) % synapses.stride == 0 and 0 <= (start + tap) // synapses.stride < outputs
-    ]
-    return tuple(tap for tap, _ in reached), reached[0][1] if reached else 0
-
-
-def _index_bits(targets: int) -> int:
-    needed = ceil(log2(targets))
-    return next((bits for bits in INDEX_BITS if bits >= needed), INDEX_BITS[-1])
-
-
 def _layer(network: Network, graph: Graph, group: Neurons, settings: Settings) -> Layer:
     incoming = [synapses for synapses in graph.on_chip if synapses.target == group.name]
     outgoing = [synapses for synapses in graph.on_chip if synapses.source == group.name]
-    input_axons = sum(_axons(synapses) for synapses in incoming)
-    output_axons = sum(_axons(s) * (_POPULATION_SLOTS if s.kind == "conv" else 1) for s in outgoing)
-    bits = sum(synapse_bits(network, synapses) for synapses in incoming)
+    input_axons = sum(_sources(synapses) for synapses in incoming)
+    output_axons = sum(_sources(s) * (_POPULATION_SLOTS if s.kind == "conv" else 1) for s in outgoing)
+    bits = sum(share(s, weight_bits(network, s), (0, group.size)).bits for s in incoming)
     parts = max(
         1,
         _ceil_div(group.size, settings.neurons_per_core),
@@ -150,21 +107,33 @@ def _layer(network: Network, graph: Graph, group: Neurons, settings: Settings) -
         _ceil_div(output_axons, settings.output_axons_per_core),
         _ceil_div(bits, 8 * settings.memory_per_core_bytes),
     )
-    cores = _ceil_div(group.size, _ceil_div(group.size, parts))
+    cores = _cut(network, incoming, group.size, parts, settings)
     return Layer(group.name, group.size, input_axons, output_axons, bits, cores)
 
 
-def _axons(synapses: Synapses) -> int:
+def _cut(network: Network, incoming: list[Synapses], size: int, parts: int, settings: Settings) -> int:
+    """Equal ranges that each fit a core: `parts` of them, or, where those do not fit, an eighth more until they do."""
+    while True:
+        length = _ceil_div(size, parts)
+        ranges = [(start, min(start + length, size)) for start in range(0, size, length)]
+        if all(_fits(network, incoming, targets, settings) for targets in ranges):
+            return len(ranges)
+        if length == 1:
+            return 0
+        parts = max(parts + 1 + parts // 8, _ceil_div(size, length - 1))
+
+
+def _fits(network: Network, incoming: list[Synapses], targets: tuple[int, int], settings: Settings) -> bool:
+    shares = [share(synapses, weight_bits(network, synapses), targets) for synapses in incoming]
+    axons, bits = sum(s.axons for s in shares), sum(s.bits for s in shares)
+    return axons <= settings.input_axons_per_core and bits <= 8 * settings.memory_per_core_bytes
+
+
+def _sources(synapses: Synapses) -> int:
     shape = synapses.source_shape
     if synapses.kind == "dense":
         return synapses.kernel[1]
     return shape[1] * shape[2] if len(shape) == 3 else 1
-
-
-def _axon_bits(weights: int, bits_per_weight: int) -> int:
-    full, rest = divmod(weights, _GROUP)
-    groups = [_GROUP] * full + ([rest] if rest else [])
-    return sum(_ceil_div(n * bits_per_weight + _GROUP_BITS, _WORD_BITS) * _WORD_BITS for n in groups)
 
 
 def _ceil_div(dividend: int, divisor: int) -> int:

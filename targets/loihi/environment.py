@@ -1,8 +1,10 @@
-"""Lava's own Python environment: created once per user and version, then found again.
+"""Python environments of their own, for tools that cannot share ours: created once per user and version, then found again.
 
-Goes out: the path of its interpreter. Lava is archived upstream and pins old packages, so it lives in a virtual environment
-of its own under the user's cache folder. Two processes may ask at once: the second waits for the first. An environment
-counts only once its mark is written, so one whose creation was killed is made anew.
+Comes in: a file of pinned requirements. Goes out: the path of an interpreter that has them. Lava is archived upstream and
+needs packages that nothing else wants, so it lives in a virtual environment under the user's cache folder. Two processes may
+ask at once: the second waits for the first. An environment counts only once its mark is written, so one whose creation was
+killed is made anew. Packages are installed without their dependencies and without regard to the Python that they declare:
+the files name all that a run imports, and what was tried.
 """
 
 from __future__ import annotations
@@ -15,63 +17,68 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from targets.errors import ToolMissingError
 
-REQUIREMENTS = Path(__file__).parent / "requirements.txt"
-COMMAND = "python -m targets.loihi.environment"
-NEWEST_PYTHON = (3, 12)
 _LIMIT_SECONDS = 900
 _MARK = "complete"
 
 
-def interpreter() -> Path:
-    """Python with Lava in it; the first call installs it, which takes about half a minute.
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment that belongs to this Python and these requirements."""
 
-    Raises:
-        ToolMissingError: it cannot be installed: no package index is reachable, or this Python is too new for Lava.
-    """
-    folder = environment_folder()
-    python = folder / "bin" / "python"
-    if not (folder / _MARK).exists():
-        with _locked(folder):
-            if not (folder / _MARK).exists():
-                _create(folder, python)
-    return python
+    tool: str
+    requirements: Path
+    #: The command that creates it by hand, for error messages.
+    command: str
+    newest_python: tuple[int, int] = (3, 12)
+
+    @property
+    def folder(self) -> Path:
+        """Where it belongs, whether or not it exists."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        key = hashlib.sha256(self.requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+        return cache / "spikeport" / f"{self.tool}-{key}"
+
+    def interpreter(self) -> Path:
+        """Its Python; the first call installs the packages.
+
+        Raises:
+            ToolMissingError: no package index is reachable, or this Python is too new for the tool.
+        """
+        python = self.folder / "bin" / "python"
+        if not (self.folder / _MARK).exists():
+            with _locked(self.folder):
+                if not (self.folder / _MARK).exists():
+                    self._create(python)
+        return python
+
+    def _create(self, python: Path) -> None:
+        if sys.version_info[:2] > self.newest_python:
+            newest = ".".join(str(part) for part in self.newest_python)
+            problem = f"{self.tool} runs on Python up to {newest}, this is {sys.version.split()[0]}"
+            raise ToolMissingError(problem, f"install spikeport with Python {newest}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._step([sys.executable, "-m", "venv", str(self.folder)])
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--ignore-requires-python"]
+        self._step([str(python), "-m", "pip", "install", *options, "--requirement", str(self.requirements)])
+        (self.folder / _MARK).touch()
+
+    def _step(self, command: list[str]) -> None:
+        hint = f"with a package index within reach, run: {self.command}"
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ToolMissingError(f"the environment for {self.tool} could not be created ({error})", hint) from error
+        if done.returncode:
+            last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
+            raise ToolMissingError(f"the environment for {self.tool} could not be created: {' '.join(last)}", hint)
 
 
-def environment_folder() -> Path:
-    """Where the environment of this Python and these requirements belongs, whether or not it exists."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    return cache / "spikeport" / f"lava-{key}"
-
-
-def _create(folder: Path, python: Path) -> None:
-    if sys.version_info[:2] > NEWEST_PYTHON:
-        newest = ".".join(str(part) for part in NEWEST_PYTHON)
-        raise ToolMissingError(
-            f"Lava runs on Python 3.10 to {newest}, this is {sys.version.split()[0]}",
-            f"install spikeport with Python {newest}",
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    _install_step([sys.executable, "-m", "venv", str(folder)])
-    # Lava's wheels declare Python 3.10 only and pull in packages that no run imports: every package is pinned by us.
-    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--ignore-requires-python"]
-    _install_step([str(python), "-m", "pip", "install", *options, "--requirement", str(REQUIREMENTS)])
-    (folder / _MARK).touch()
-
-
-def _install_step(command: list[str]) -> None:
-    hint = f"with a package index within reach, run: {COMMAND}"
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolMissingError(f"Lava's environment could not be created ({error})", hint) from error
-    if done.returncode:
-        last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
-        raise ToolMissingError(f"Lava's environment could not be created: {' '.join(last)}", hint)
+LAVA = Environment("lava", Path(__file__).parent / "requirements.txt", "python -m targets.loihi.environment")
 
 
 @contextmanager
@@ -84,4 +91,4 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{interpreter()}\n")
+    sys.stdout.write(f"{LAVA.interpreter()}\n")

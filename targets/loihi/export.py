@@ -1,7 +1,7 @@
 """Writes the artifact: the network, the loader and the script that run it in Lava, and how it packs into cores.
 
 Comes in: a network with values that fits. Goes out, in one folder: `network.net` for a chain (NetX's format) or `network.h5`
-for a branching network, `run_lava.py` with its two modules and `requirements.txt`. The scripts are those that
+for a branching network, `run_lava.py` with its two modules and `requirements.txt`, and `cores.json`. The scripts are those that
 `targets.loihi.measure` starts, so what a user runs is what was verified.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from targets.errors import ConfigurationError, DoesNotFitError
-from targets.loihi import container, graph
+from targets.loihi import container, cores, graph
 from targets.loihi.rules import rules
 from targets.loihi.settings import Settings
 from targets.network import Network
@@ -43,6 +43,8 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
     for name in SCRIPTS:
         files[name.removesuffix(".py")] = folder / name
         write_atomically(folder / name, (HERE / "runner" / name).read_bytes())
+    files["cores"] = folder / "cores.json"
+    write_atomically(files["cores"], cores.report(network, processes, settings))
     files["requirements"] = folder / "requirements.txt"
     write_atomically(files["requirements"], (HERE / "requirements.txt").read_bytes())
     return files

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.errors import VerificationError
-from targets.loihi.environment import interpreter
+from targets.loihi.environment import LAVA
 
 OBSERVER = Path(__file__).parent / "runner" / "observe.py"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory lives there
@@ -38,7 +38,7 @@ def observed(action: str, folder: Path, inputs: NDArray[np.uint8], limit_seconds
         ToolMissingError: Lava's environment cannot be created.
         LavaRunError: the run failed (with the traceback of the process model) or exceeded its time.
     """
-    python = interpreter()
+    python = LAVA.interpreter()
     with tempfile.TemporaryDirectory(prefix="spikeport-lava-") as name:
         desk = Path(name)
         np.save(desk / "inputs.npy", inputs)

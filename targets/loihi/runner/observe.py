@@ -13,6 +13,7 @@ import functools
 import json
 import multiprocessing.shared_memory
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ import numpy as np
 def main(action: str, folder: Path, desk: Path) -> None:
     """Does one action; the exit status is 0 only if all of it happened."""
     sys.path.insert(0, str(folder))
-    _die_with_the_parent(_name_shared_memory())
+    _die_with_the_parent(_name_shared_memory(), desk)
     from lava_network import LavaNetwork
 
     inputs = np.load(desk / "inputs.npy", allow_pickle=False)
@@ -57,7 +58,7 @@ def _name_shared_memory() -> str:
     return prefix
 
 
-def _die_with_the_parent(prefix: str) -> None:
+def _die_with_the_parent(prefix: str, desk: Path) -> None:
     """Standard input is a pipe that nobody writes to: its end means that the parent is gone."""
 
     def wait() -> None:
@@ -65,6 +66,7 @@ def _die_with_the_parent(prefix: str) -> None:
             pass
         for segment in Path("/dev/shm").glob(f"{prefix}*"):  # noqa: S108 - POSIX shared memory lives there
             segment.unlink(missing_ok=True)
+        shutil.rmtree(desk, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from targets import reference
 from targets.errors import ToolMissingError
-from targets.loihi.environment import interpreter
+from targets.loihi.environment import LAVA
 from targets.loihi.measure import observe
 from targets.network import INPUT, Network
 from targets.profile import Profile
@@ -21,7 +21,7 @@ from tests.networks import filled, random_network
 def require_lava() -> None:
     """Skips the test where Lava's environment is absent and cannot be created."""
     try:
-        interpreter()
+        LAVA.interpreter()
     except ToolMissingError as error:
         pytest.skip(str(error.message))
 

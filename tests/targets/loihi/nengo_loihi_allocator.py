@@ -15,33 +15,31 @@ import nengo_loihi  # noqa: E402
 import numpy as np  # noqa: E402
 from nengo_loihi.block import SynapseConfig  # noqa: E402
 from nengo_loihi.builder import network as building  # noqa: E402
-from nengo_loihi.builder import split_blocks  # noqa: E402
 
 
 def allocate(chain: dict) -> dict:
-    """Cores and synapse bits of the layers behind the first one, as nengo-loihi packs them."""
+    """Cores and synapse bits of every layer, as nengo-loihi packs them."""
     bits = SynapseConfig.WEIGHT_BITS_MAP.index(chain["bits"])
-    before: dict = {}
-    original = split_blocks.split_model
+    found: dict = {}
+    original = building.split_model
 
     def split(model):
         for block in model.blocks:
             for synapse in block.synapses:
                 synapse.format(weight_bits=bits)
-        before.update({block.label: sum(s.bits() for s in block.synapses) for block in model.blocks})
-        mapped = original(model)
-        before["cores"] = {old.label: len(new) for old, new in mapped.items()}
-        return mapped
+        found["synapse_bits"] = [sum(synapse.bits() for synapse in block.synapses) for block in model.blocks]
+        parts = original(model)
+        found["cores"] = [len(blocks) for blocks in parts.values()]
+        return parts
 
     building.split_model = split
     try:
-        with nengo_loihi.Simulator(_network(chain["layers"]), precompute=True, target="simreal" if False else "sim"):
-            pass
+        with nengo_loihi.Simulator(_network(chain["layers"]), precompute=True, target="sim"):
+            return found
     except nengo.exceptions.BuildError as error:
         return {"error": str(error)}
     finally:
         building.split_model = original
-    return before
 
 
 def _network(layers: list) -> nengo.Network:
