@@ -11,7 +11,6 @@ tenth what it does to what a search would find.
 
 from __future__ import annotations
 
-import time
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -78,7 +77,6 @@ class Analysis(BaseModel):
     refused: tuple[str, ...]
     #: The rule by which operations and kernel sizes were kept.
     rule: str
-    seconds: float
 
 
 RULE = (
@@ -95,7 +93,6 @@ def analyze(dataset: Dataset, profile: Profile, config: AnalyzeConfig, progress:
         DoesNotFitError: the target runs no convolution, or nothing that connects a cell.
         ConfigurationError: an unknown score or operation.
     """
-    started = time.perf_counter()
     score = score_named(config.score)
     allowed, refused = operations_on(profile, config.operations)
     if not any(operation.startswith("conv") for operation in allowed):
@@ -127,5 +124,4 @@ def analyze(dataset: Dataset, profile: Profile, config: AnalyzeConfig, progress:
         kept=tuple(kept),
         refused=tuple(refused),
         rule=RULE,
-        seconds=time.perf_counter() - started,
     )

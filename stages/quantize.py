@@ -17,7 +17,6 @@ gradients (Neftci et al. 2019, arXiv 1901.09948). torch is imported only when tr
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from stages.data.dataset import Dataset
@@ -44,8 +43,6 @@ class Quantized(Result):
     parity: Parity
     #: SHA-256 of folder/network.safetensors.
     network_digest: str
-    #: Time of this call; what a run that was resumed had spent before is not in it.
-    seconds: float
 
 
 def quantize(
@@ -65,7 +62,6 @@ def quantize(
             a checkpoint is damaged.
         ParityError: training and reference differ.
     """
-    started = time.monotonic()
     check(dataset, architecture)
     from stages.training import measure
     from stages.training.phases import Phases
@@ -83,7 +79,6 @@ def quantize(
             activity=measure.activity(integer_network, dataset.test),
             parity=measure.parity(integer_network, dataset.test.first(config.parity_samples)),
             network_digest=digest(network),
-            seconds=time.monotonic() - started,
         )
 
 

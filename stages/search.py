@@ -8,7 +8,6 @@ refused before it is scored.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -32,6 +31,8 @@ from stages.snn.architecture import Architecture
 from targets.errors import ConfigurationError
 from targets.profile import Profile
 
+#: The candidate log in the folder of a search, JSON lines.
+LOG = "candidates.jsonl"
 AlgorithmName = Literal["cell_by_cell", "random"]
 
 
@@ -120,9 +121,6 @@ class SearchResult(BaseModel):
     stopped_because: str
     #: Candidates that nothing smaller beats, per region.
     pareto: tuple[ParetoPoint, ...]
-    #: The candidate log, JSON lines.
-    log: Path
-    seconds: float
 
 
 def search(
@@ -134,7 +132,6 @@ def search(
         DoesNotFitError: no architecture fits; names the region, the shortage and the smallest network possible.
         ConfigurationError: an unknown score or region, weight bits that the profile does not take, an unwritable folder.
     """
-    started = time.perf_counter()
     profile = with_budget(profile, config.budget)
     score = score_named(config.score)
     macro = macro_choices(dataset, profile, config)
@@ -148,7 +145,7 @@ def search(
         "timesteps": config.timesteps,
         "images": config.images,
     }
-    log = CandidateLog(folder / "candidates.jsonl", depends_on)
+    log = CandidateLog(folder / LOG, depends_on)
     evaluator = Evaluator(profile, batch, score, log=log, jobs=config.jobs)
     task = Task(space, macro, config.cell_counts, evaluator, config.seed, config.trials, progress)
     try:
@@ -158,10 +155,10 @@ def search(
     best = best_of(evaluator.candidates)
     if best is None or best.score is None:
         raise does_not_fit(task, profile)
-    return result(best, task, profile, log.path, time.perf_counter() - started)
+    return result(best, task, profile)
 
 
-def result(best: Candidate, task: Task, profile: Profile, log: Path, seconds: float) -> SearchResult:
+def result(best: Candidate, task: Task, profile: Profile) -> SearchResult:
     """The winner with its circumstances."""
     rated: Sequence[Candidate] = task.evaluator.candidates
     stopped_by, because = why_not_wider(best, task)
@@ -178,8 +175,6 @@ def result(best: Candidate, task: Task, profile: Profile, log: Path, seconds: fl
         stopped_by=stopped_by,
         stopped_because=because,
         pareto=pareto_front(rated),
-        log=log,
-        seconds=seconds,
     )
 
 

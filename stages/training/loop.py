@@ -95,12 +95,11 @@ class Training:
             ConfigurationError: the loss is not finite even at lower learning rates, or the checkpoint is damaged.
         """
         self.resume()
-        started = saved = time.monotonic()
+        saved = time.monotonic()
         while self.state.step < self.settings.epochs * self.steps_per_epoch:
             self.step()
             if self.state.step % self.steps_per_epoch == 0:
-                self.end_epoch(time.monotonic() - started)
-                started = time.monotonic()
+                self.end_epoch()
             if time.monotonic() - saved >= self.settings.checkpoint_seconds:
                 self.save()
                 saved = time.monotonic()
@@ -135,11 +134,11 @@ class Training:
         done = self.state.step / (self.settings.epochs * self.steps_per_epoch)
         return self.settings.learning_rate * self.state.rate * 0.5 * (1 + math.cos(math.pi * done))
 
-    def end_epoch(self, seconds: float) -> None:
+    def end_epoch(self) -> None:
         """Measures the module, keeps it if it is the best so far, and goes back if it diverged."""
         epoch, loss = self.state.step // self.steps_per_epoch, self.state.loss / self.steps_per_epoch
         self.state.loss = 0.0
-        point = self.point(epoch, loss, seconds)
+        point = self.point(epoch, loss)
         if self.broken() or not (math.isfinite(loss) and math.isfinite(point.validation_loss)):
             self.recover(epoch)
             return
@@ -147,7 +146,7 @@ class Training:
         what = f"{self.settings.phase} training, validation accuracy {point.validation_accuracy:.3f}"
         self.progress(what, epoch, self.settings.epochs)
 
-    def point(self, epoch: int, loss: float | None, seconds: float) -> Epoch:
+    def point(self, epoch: int, loss: float | None) -> Epoch:
         """The module as it is now, on the validation split."""
         measured = measure(self.module, self.validation)
         return Epoch(
@@ -157,7 +156,6 @@ class Training:
             validation_loss=measured.loss,
             validation_accuracy=measured.accuracy,
             spike_rate=dict(measured.spike_rate),
-            seconds=seconds,
         )
 
     def add(self, point: Epoch) -> None:
@@ -206,7 +204,7 @@ class Training:
         """Takes up the checkpoint, or begins."""
         checkpoint = self.file.load()
         if checkpoint is None:
-            self.add(self.point(0, None, 0.0))
+            self.add(self.point(0, None))
             return
         self.module.load_state_dict(checkpoint.group("module/"))
         self.best_weights = checkpoint.group("best/")

@@ -24,8 +24,6 @@ class Epoch(Result):
     validation_accuracy: float
     #: Spikes per neuron and step by population, on the validation split.
     spike_rate: dict[str, float]
-    #: Time spent on the epoch's steps.
-    seconds: float
 
     @property
     def merit(self) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from stages.analyze import Analysis
 from stages.data.dataset import Dataset
 from stages.data.digits import load_digits
 from stages.progress import silent
-from stages.search import SearchConfig, SearchResult, search
+from stages.search import LOG, SearchConfig, SearchResult, search
 from stages.snn.architecture import lower
 from targets.errors import ConfigurationError, DoesNotFitError
 from targets.fit import findings
@@ -41,16 +41,11 @@ def analysis(*kept: str) -> Analysis:
         kept=kept,
         refused=(),
         rule="",
-        seconds=0,
     )
 
 
 def found(profile: Profile, folder: Path, config: SearchConfig = SMALL, *kept: str) -> SearchResult:
     return search(digits(), profile, analysis(*(kept or ("zero", "skip", "conv3x3"))), config, folder, silent)
-
-
-def without_times(result: SearchResult) -> dict[str, object]:
-    return result.model_dump(exclude={"seconds", "log"})
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -103,7 +98,7 @@ def test_where_nothing_fits_the_hint_names_a_budget_that_does(tmp_path: Path, mo
 def test_refused_candidates_are_never_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = counted_profile(monkeypatch, flash=1_500, ram=10_000)
     result = found(board, tmp_path)
-    lines = [json.loads(line) for line in result.log.read_text().splitlines()[1:]]
+    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()[1:]]
     assert {bool(line["obstacles"]) for line in lines} >= {False}
     assert all((line["score"] is None) == bool(line["obstacles"]) for line in lines)
     assert result.candidates_scored == sum(line["score"] is not None for line in lines)
@@ -116,20 +111,20 @@ def test_same_seed_same_result_and_log(tmp_path: Path, monkeypatch: pytest.Monke
     board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
     config = SMALL.model_copy(update={"algorithm": algorithm, "trials": 30})
     first, second = (found(board, tmp_path / name, config) for name in "ab")
-    assert without_times(first) == without_times(second)
-    assert first.log.read_bytes() == second.log.read_bytes()
+    assert first == second
+    assert (tmp_path / "a" / LOG).read_bytes() == (tmp_path / "b" / LOG).read_bytes()
 
 
 def test_a_killed_search_resumes_with_the_scores_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
     whole = found(board, tmp_path / "whole")
-    lines = whole.log.read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "whole" / LOG).read_bytes().splitlines(keepends=True)
     (tmp_path / "torn").mkdir()
-    torn = tmp_path / "torn" / "candidates.jsonl"
+    torn = tmp_path / "torn" / LOG
     torn.write_bytes(b"".join(lines[:3]) + lines[3][:20])
     resumed = found(board, tmp_path / "torn")
-    assert without_times(resumed) == without_times(whole)
-    assert resumed.log.read_bytes() == whole.log.read_bytes()
+    assert resumed == whole
+    assert torn.read_bytes() == (tmp_path / "whole" / LOG).read_bytes()
     marked = json.loads(lines[1]) | {"score": 1e6}  # only a search that reads its log can know this
     torn.write_bytes(lines[0] + json.dumps(marked).encode() + b"\n")
     assert found(board, tmp_path / "torn").score == 1e6
@@ -138,9 +133,9 @@ def test_a_killed_search_resumes_with_the_scores_it_has(tmp_path: Path, monkeypa
 def test_a_log_of_another_seed_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
     found(board, tmp_path)
-    before = (tmp_path / "candidates.jsonl").read_text().splitlines()
+    before = (tmp_path / LOG).read_text().splitlines()
     found(board, tmp_path, SMALL.model_copy(update={"seed": 1}))
-    assert (tmp_path / "candidates.jsonl").read_text().splitlines()[0] != before[0]
+    assert (tmp_path / LOG).read_text().splitlines()[0] != before[0]
 
 
 @pytest.mark.parametrize(
