@@ -1,0 +1,1 @@
+"""Comparisons of speed and memory, run by hand or by make bench-..., never in timed tests."""
