@@ -39,6 +39,14 @@ class Source(Protocol):
     def summary(self) -> str:
         """What it holds, in one line."""
 
+    @property
+    def input_shape(self) -> tuple[int, int, int] | None:
+        """Channels, rows, columns of one image or frame; None where only the user's files say it."""
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None where only the user's files say it."""
+
     def files(self, folder: Path | None) -> Sequence[Path]:
         """The files that `load` reads, found below the folder or, without one, downloaded into the user's cache."""
 

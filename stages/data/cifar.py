@@ -39,6 +39,7 @@ class Cifar:
     label_key: str
     names_key: str
     archive: RemoteFile
+    input_shape: tuple[int, int, int] = _SHAPE
 
     def files(self, folder: Path | None) -> tuple[Path, ...]:
         """The batches of train, the test batch and the class names; downloaded where no folder is given."""

@@ -26,6 +26,8 @@ class Digits:
 
     name: str = "digits"
     summary: str = "1,797 handwritten digits of 8x8 pixels, 10 classes, bundled with scikit-learn"
+    input_shape: tuple[int, int, int] = (1, 8, 8)
+    classes: int = 10
 
     def files(self, folder: Path | None) -> tuple[Path, ...]:
         """The packaged file, found without importing scikit-learn."""

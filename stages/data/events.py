@@ -70,6 +70,16 @@ class EventDataset:
     edge: int
     frames: int = 8
 
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """One channel for each polarity, rows, columns."""
+        return 2, self.edge, self.edge
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
     def at(self, number: int) -> EventDataset:
         """The same binned into that many frames."""
         return replace(self, name=f"{self.name}@{number}", frames=number)

@@ -43,6 +43,12 @@ class IdxDataset:
     class_names: tuple[str, ...]
     base_url: str
     md5: tuple[str, str, str, str]
+    input_shape: tuple[int, int, int] = (1, *_PIXELS)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
 
     def files(self, folder: Path | None) -> tuple[Path, ...]:
         """Images and labels of train, images and labels of test; downloaded where no folder is given."""

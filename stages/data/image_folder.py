@@ -49,6 +49,8 @@ class ImageFolder:
     name: str = "images"
     summary: str = "your own folder of images by class, given by --data; images@64 scales them to 64x64 pixels"
     edge: int | None = None
+    input_shape: None = None
+    classes: None = None
 
     def at(self, number: int) -> ImageFolder:
         """The same with images of that edge in pixels."""

@@ -46,6 +46,8 @@ class Npz:
     summary: str = (
         "your own arrays in one .npz file, given by --data: x_train, y_train, x_test, y_test, or images, labels"
     )
+    input_shape: None = None
+    classes: None = None
 
     def files(self, folder: Path | None) -> tuple[Path, ...]:
         """The file; `folder` is the file itself or a folder with no other .npz file."""

@@ -32,6 +32,8 @@ class TinyImageNet:
     name: str = "tiny_imagenet"
     summary: str = "110,000 photographs of 64x64 colour pixels, 200 classes (downloads 237 MB)"
     archive: RemoteFile = _ARCHIVE
+    input_shape: tuple[int, int, int] = (_SHAPE.channels, _SHAPE.rows, _SHAPE.columns)
+    classes: int = 200
 
     def files(self, folder: Path | None) -> tuple[Path, ...]:
         """The lists of classes and annotations, and every image of train and val."""

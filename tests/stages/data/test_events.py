@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.data.catalog import load_dataset
+from stages.data.catalog import find_source, load_dataset
 from stages.data.events import bin_events
 from targets.errors import ConfigurationError, ToolMissingError
 
@@ -85,6 +85,7 @@ def test_gestures_are_read_from_their_arrays(tmp_path: Path) -> None:
     dataset = load_dataset("dvs_gesture@4", tmp_path, seed=0)
     assert dataset.spiking
     assert dataset.train.images.shape[1:] == (4, 2, 128, 128)
+    assert find_source("dvs_gesture@4").input_shape == dataset.input_shape
     assert [len(split) for split in dataset.splits.values()] == [22, 11, 11]
     x, y, p, t = gesture(7)[10]
     low, high = gesture(7)[:, 3].min(), gesture(7)[:, 3].max()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stages.data.catalog import load_dataset
+from stages.data.catalog import find_source, load_dataset
 from stages.data.dataset import Split
 from stages.data.idx import read_idx
 from targets.errors import ConfigurationError
@@ -63,6 +63,7 @@ def test_every_form_is_read_from_its_folder_and_from_the_one_above(
         assert np.array_equal(dataset.test.images, test.images)
         assert np.array_equal(dataset.test.labels, test.labels)
         assert same_images(joined(dataset.train, dataset.validation), train)
+    assert (find_source(name).input_shape, find_source(name).classes) == (dataset.input_shape, dataset.classes)
     assert dataset.class_names[1] in ("1", "trouser", "class 1")
 
 

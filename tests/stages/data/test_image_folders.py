@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.data.catalog import load_dataset
+from stages.data.catalog import find_source, load_dataset
 from stages.data.dataset import Split
 from stages.data.images import Shape, read_images
 from targets.errors import ConfigurationError
@@ -197,6 +197,7 @@ def test_tiny_imagenet_takes_val_as_test(tmp_path: Path) -> None:
         assert np.array_equal(dataset.test.images, test.images)
         assert np.array_equal(dataset.test.labels, test.labels)
         assert same_images(joined(dataset.train, dataset.validation), train)
+    assert find_source("tiny_imagenet").input_shape == dataset.input_shape
     assert len(dataset.validation) == 3
     assert dataset.class_names == ("goldfish", "European fire salamander", "bullfrog")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.data.catalog import load_dataset
+from stages.data.catalog import find_source, load_dataset
 from stages.data.dataset import Dataset, Split
 from stages.data.splits import stratified, with_test_and_validation
 from targets.errors import ConfigurationError
@@ -60,6 +60,7 @@ def test_the_digits_are_split_as_before() -> None:
     assert np.array_equal(first.test.images, second.test.images)
     assert first.digest() != second.digest()
     assert first.train.images.max() == 255
+    assert (find_source("digits").input_shape, find_source("digits").classes) == (first.input_shape, first.classes)
 
 
 def test_frames_of_other_values_than_0_and_1_are_no_events() -> None:
