@@ -112,21 +112,24 @@ def fingerprint(name: str, folder: Path | None) -> str:
     """SHA-256 over the names and the content of the dataset's files, the key for whatever is computed from the dataset.
 
     Equal files give equal fingerprints wherever they lie and whenever they were copied. It hashes files as they are, so it
-    neither decodes images nor imports scikit-learn: about 0.1 s for CIFAR-10. Seed and split are not part of it: a key
-    needs `(fingerprint, seed)`. Where no folder is given it downloads, as `load_dataset` would.
+    neither decodes images nor imports scikit-learn: 0.4 s for CIFAR-10, 3 s for the 110,000 files of TinyImageNet. Seed and
+    split are not part of it: a key needs `(fingerprint, seed)`. Where no folder is given it downloads, as `load_dataset`
+    would.
 
     Raises:
         ConfigurationError: no such dataset, or its files are missing.
     """
     source = find_source(name)
-    paths = sorted(source.files(folder))
-    root = os.path.commonpath([path.parent for path in paths])
-    content = hashlib.sha256(f"{_READING} {source.name} {len(paths)}".encode())
-    for path in paths:
+    paths = source.files(folder)
+    root = os.path.commonpath({path.parent for path in paths})
+    # Compared and cut as text: 110,000 paths are far slower as Path objects.
+    by_name = {str(path)[len(root) :].replace(os.sep, "/"): path for path in paths}
+    content = hashlib.sha256(f"{_READING} {source.name} {len(by_name)}".encode())
+    for relative in sorted(by_name):
         try:
-            with path.open("rb") as file:
+            with by_name[relative].open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
-            raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
-        content.update(path.relative_to(root).as_posix().encode() + b"\0" + digest)
+            raise ConfigurationError(f"{by_name[relative]}: cannot be read ({error.strerror})") from error
+        content.update(relative.encode(errors="surrogateescape") + b"\0" + digest)
     return content.hexdigest()

@@ -81,12 +81,12 @@ def read_images(dataset: str, paths: Sequence[Path], shape: Shape, *, scale: boo
             f"use smaller images, for example --dataset {dataset.partition('@')[0]}@64",
         )
     images = np.empty((len(paths), shape.channels, shape.rows, shape.columns), np.uint8)
+    index_of = {path: index for index, path in enumerate(paths)}
 
-    def read(path: Path) -> NDArray[np.uint8]:
-        return _pixels(path, shape, scale=scale)
+    def read(path: Path) -> None:
+        images[index_of[path]] = _pixels(path, shape, scale=scale)
 
-    for index, pixels in enumerate(_all(dataset, paths, read)):
-        images[index] = pixels
+    _all(dataset, paths, read)
     return images
 
 
