@@ -71,6 +71,10 @@ def test_the_fingerprint_follows_names_labels_and_number(tmp_path: Path) -> None
     write_image_classes(tmp_path, random_split(12, (1, 4, 4), 2, 0), ["ant", "bee"])
     first = fingerprint("images", tmp_path)
     assert fingerprint("images@8", tmp_path) != first
+    (tmp_path / "ant").rename(tmp_path / "aardvark")
+    assert fingerprint("images", tmp_path) != first
+    (tmp_path / "aardvark").rename(tmp_path / "ant")
+    assert fingerprint("images", tmp_path) == first
     (tmp_path / "ant/000.png").rename(tmp_path / "bee/000.png")
     assert fingerprint("images", tmp_path) != first
 
