@@ -61,7 +61,8 @@ def fetch(dataset: str, remote: RemoteFile, folder: Path, retries: int = _RETRIE
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=_TIMEOUT_SECONDS)
     known = {remote.name: f"md5:{remote.md5}"}
     cache = pooch.create(folder, "", registry=known, urls={remote.name: remote.url}, retry_if_failed=retries)
-    hint = f"get {remote.name} another way and give its folder with --data"
+    unpacked = ", unpack it" if remote.name.endswith((".tar.gz", ".zip")) else ""
+    hint = f"get {remote.name} another way{unpacked} and give its folder with --data"
     try:
         return Path(cache.fetch(remote.name, downloader=downloader))
     except requests.exceptions.HTTPError as error:
