@@ -62,7 +62,7 @@ def pack(values: NDArray[np.integer], packing: Packing) -> bytes:
         padded = np.zeros(-(-codes.size // per_word) * per_word, np.int64)
         padded[: codes.size] = codes.ravel()
         words = (padded.reshape(-1, per_word) << (packing.bits * np.arange(per_word))).sum(1)
-    return words.astype("<u4").tobytes()
+    return bytes(words.astype("<u4").tobytes())
 
 
 def unpack(stored: bytes, packing: Packing) -> NDArray[np.int8]:
@@ -75,4 +75,4 @@ def unpack(stored: bytes, packing: Packing) -> NDArray[np.int8]:
         shifts = packing.bits * np.arange(per_word)[None, :]
     codes = (words[:, None, None] >> shifts & mask).ravel()[: packing.count]
     values = np.where(codes > 127, codes - 256, codes) if packing.bits == 8 else codes - 2 ** (packing.bits - 1)
-    return values.reshape(packing.rows, packing.outputs).astype(np.int8)
+    return np.asarray(values.reshape(packing.rows, packing.outputs), np.int8)
