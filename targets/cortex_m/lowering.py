@@ -147,13 +147,14 @@ def _window(network: Network, connection: Connection) -> Window:
     source, operation = network.shape_of(connection.source), connection.operation
     rows, columns, channels = axes(source)
     if isinstance(operation, Dense):
-        size = prod(source)
-        return Window(1, 1, size, network.weight_of[connection.weight or ""].shape[0], size, 1, 1)
+        neurons = prod(source)
+        return Window(1, 1, neurons, network.weight_of[connection.weight or ""].shape[0], neurons, 1, 1)
     if isinstance(operation, Conv):
         shape = network.weight_of[connection.weight or ""].shape
         outputs = shape[0] // operation.groups
-        size = (shape[2], shape[3], operation.stride, operation.padding)
-        return Window(rows, columns, channels, outputs, shape[1], *size)
+        kernel_rows, kernel_columns = shape[2:]
+        sizes = kernel_rows, kernel_columns, operation.stride, operation.padding
+        return Window(rows, columns, channels, outputs, shape[1], *sizes)
     kernel, stride, padding = 1, 1, 0
     if isinstance(operation, Pool):
         kernel, stride, padding = operation.kernel, operation.stride, operation.padding

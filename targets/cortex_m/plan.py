@@ -94,37 +94,29 @@ def make_plan(network: Network, profile: Profile, fixed_bytes: int) -> Plan:
     """
     settings: Settings = profile.settings
     lowered = layers(network)
-    best: tuple[tuple[int, ...], Plan] | None = None
-    for preference, schedule in enumerate(_candidates(network, settings, lowered)):
-        needed = fixed_bytes + 4 * network.readout.size
+    needed = fixed_bytes + 4 * network.readout.size
+
+    def placed(schedule: Schedule) -> tuple[int, int, Plan]:
         plan = _placed(network, schedule, settings, profile, needed)
-        short = _shortage(plan, profile, needed + plan.input_bytes)
-        total = sum(area.placement.size_bytes for area in plan.areas)
-        by_preference = network.input.spiking and short == 0
-        rank = (short, preference if by_preference else _effort(schedule, short, total), preference)
-        if best is None or rank < best[0]:
-            best = (rank, plan)
-    if best is None:
+        total = plan.input_bytes + sum(area.placement.size_bytes for area in plan.areas)
+        return _shortage(plan, profile, needed + plan.input_bytes), total, plan
+
+    options: list[tuple[int, int, Plan]] = []
+    if settings.schedule != "batched":
+        options.append(placed(streaming(network, lowered)))
+    if settings.schedule != "streaming" and not has_feedback(network):
+        options.append(placed(batched(network, lowered, keep_currents=False)))
+    if not options:
         raise UnsupportedOperationError(
             f"{profile.name} asks for the time-batched schedule, which cannot run feedback",
             'set schedule = "auto" in [cortex_m] of the profile, or search without feedback edges',
         )
-    return best[1]
-
-
-def _candidates(network: Network, settings: Settings, lowered: tuple[Layer, ...]) -> Iterator[Schedule]:
-    """All schedules that the profile allows, the preferred first."""
-    if settings.schedule != "batched":
-        yield streaming(network, lowered)
-    if settings.schedule != "streaming" and not has_feedback(network):
-        yield batched(network, lowered, keep_currents=False)
-        if not network.input.spiking:
-            yield batched(network, lowered, keep_currents=True)
-
-
-def _effort(schedule: Schedule, short: int, total: int) -> int:
-    """What is compared among candidates that fit equally: bytes, except that a kept current saves its computation."""
-    return 0 if schedule.keeps_current and short == 0 else total
+    # min takes the first of equals: streaming
+    _, _, chosen = min(options, key=lambda option: (option[0], 0 if network.input.spiking else option[1]))
+    if chosen.schedule.name == "batched" and not network.input.spiking:
+        short, _, keeping = placed(batched(network, lowered, keep_currents=True))
+        chosen = keeping if short == 0 else chosen
+    return chosen
 
 
 def _placed(network: Network, schedule: Schedule, settings: Settings, profile: Profile, needed: int) -> Plan:

@@ -90,7 +90,9 @@ SNN_INLINE void deliver(const snn_window *window, uint32_t channel, int32_t fact
     const uint32_t row_words = outputs * is.bits / 32U;
     uint32_t row = (channel * k->kernel_rows + window->rows.kernel) * kernel_columns + window->columns.kernel;
     uint32_t to = (window->rows.target * tile->columns + window->columns.target) * tile->channels;
-    if (k->group_channels != k->channels) { /* several groups: find this channel's without division */
+    if (k->group_channels == 1U) { /* depthwise, pooling, identity */
+        to += channel * outputs;
+    } else if (k->group_channels != k->channels) { /* several groups: find this channel's without division */
         for (uint32_t last = k->group_channels; last <= channel; last += k->group_channels) {
             to += outputs;
         }

@@ -5,17 +5,21 @@
    A membrane potential depends on the inputs of its own neuron only, so both give the same spikes. */
 #include "snn_kernels.h"
 
+/* `run` is one function and calls only the kernels: the depth of the stack is then the same on every path to a kernel. */
+#define SNN_INLINE static inline __attribute__((always_inline))
+#define SNN_WHOLE static __attribute__((noinline))
+
 /* Time steps to compute, and where their input lies. */
 typedef struct steps {
     const uint8_t *input;
     uint32_t first, count;
 } steps;
 
-static snn_word *at_step(const void *words, uint32_t step, uint32_t bytes) {
+SNN_INLINE snn_word *at_step(const void *words, uint32_t step, uint32_t bytes) {
     return (snn_word *)(void *)((uintptr_t)words + (uintptr_t)(step * bytes));
 }
 
-static void deliver(const snn_connection *k, uint32_t count, const steps *s, uint32_t step, const snn_tile *tile,
+SNN_INLINE void deliver(const snn_connection *k, uint32_t count, const steps *s, uint32_t step, const snn_tile *tile,
                     void *target) {
     for (; count != 0U; count--, k++) {
         const void *source = k->source;
@@ -29,7 +33,7 @@ static void deliver(const snn_connection *k, uint32_t count, const steps *s, uin
 }
 
 #if defined(SNN_TRACE)
-static void trace_pool(const snn_word *spikes, uint32_t first_bit, uint32_t count) {
+SNN_INLINE void trace_pool(const snn_word *spikes, uint32_t first_bit, uint32_t count) {
     for (uint32_t bit = first_bit; count != 0U; count--, bit++) {
         *snn_trace_cursor++ = (spikes[bit >> 5] >> (bit & 31U)) & 1U ? SNN_TRACE_SPIKE : 0;
     }
@@ -37,7 +41,7 @@ static void trace_pool(const snn_word *spikes, uint32_t first_bit, uint32_t coun
 #endif
 
 /* One step of a pooling layer, of the rows that a tile of the layer before makes, or of all. */
-static void pool(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *tile) {
+SNN_INLINE void pool(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *tile) {
     snn_word *spikes = at_step(layer->spikes, step, layer->spike_step);
     if (tile->first_row == 0U) {
         uint32_t words = ((uint32_t)layer->rows * layer->columns * layer->channels + 31U) / 32U;
@@ -52,7 +56,7 @@ static void pool(const snn_layer *layer, const steps *s, uint32_t step, const sn
 }
 
 /* The pool that takes its spikes from a tile at once, so that they need not be kept. */
-static void pool_tile(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *made) {
+SNN_INLINE void pool_tile(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *made) {
     const uint32_t stride = layer->connections->stride;
     snn_tile tile = {0U, 0U, layer->columns, layer->channels, made->first_row};
     for (uint32_t row = stride; row <= made->first_row; row += stride) {
@@ -66,7 +70,7 @@ static void pool_tile(const snn_layer *layer, const steps *s, uint32_t step, con
     }
 }
 
-static void step_tile(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *tile) {
+SNN_INLINE void step_tile(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *tile) {
     const void *bias = layer->current != 0 ? layer->current : layer->biases;
     const uint32_t bias_step = layer->current != 0 ? tile->channels : 0U;
     const uint32_t done = layer->current != 0 ? layer->constant_count : 0U;
@@ -88,7 +92,7 @@ static void step_tile(const snn_layer *layer, const steps *s, uint32_t step, con
     }
 }
 
-static void run_layer(const snn_layer *layer, const steps *s) {
+SNN_INLINE void run_layer(const snn_layer *layer, const steps *s) {
     snn_tile tile = {0U, layer->tile_rows, layer->columns, layer->channels, 0U};
     for (; tile.first_row < layer->rows; tile.first_row += layer->tile_rows) {
         if (tile.rows > layer->rows - tile.first_row) {
@@ -108,7 +112,7 @@ static void run_layer(const snn_layer *layer, const steps *s) {
     }
 }
 
-static void run(const void *input, uint32_t first, uint32_t count) {
+SNN_WHOLE void run(const void *input, uint32_t first, uint32_t count) {
     const steps s = {input, first, count};
     for (uint32_t index = 0; index < snn_model.layer_count; index++) {
         if ((snn_model.layers[index].flags & SNN_FUSED) == 0U) {
@@ -124,7 +128,7 @@ static void run(const void *input, uint32_t first, uint32_t count) {
 
 static uint32_t steps_done;
 
-void snn_reset(void) {
+SNN_INLINE void reset(void) {
     steps_done = 0U;
     for (const snn_delay *d = snn_model.delays; d < snn_model.delays + snn_model.delay_count; d++) {
         for (uint32_t word = 0; word < d->words; word++) {
@@ -133,18 +137,22 @@ void snn_reset(void) {
     }
 }
 
-void snn_step(const void *frame) {
-    run(frame, steps_done, 1U);
-    steps_done++;
+SNN_INLINE void run_step(const void *frame) {
+    const uint32_t step = steps_done++;
+    run(frame, step, 1U);
 }
+
+void snn_reset(void) { reset(); }
+
+void snn_step(const void *frame) { run_step(frame); }
 
 uint32_t snn_classify(const void *input) {
     const uint8_t *frame = input;
     uint32_t best = 0U;
-    if (snn_model.streaming) {
-        snn_reset();
+    if (snn_model.streaming != 0U) {
+        reset();
         for (uint32_t step = 0; step < snn_model.timesteps; step++, frame += snn_model.frame_step) {
-            snn_step(frame);
+            run_step(frame);
         }
     } else {
         run(input, 0U, snn_model.timesteps);

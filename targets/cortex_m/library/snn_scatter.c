@@ -4,20 +4,22 @@
    A dense connection is a 1x1 convolution over one position with as many channels as there are source neurons. */
 #include "snn_kernels.h"
 
+#define SNN_INLINE static inline __attribute__((always_inline))
+
 /* A source coordinate as target coordinate: coordinate + padding = quotient * stride + remainder, without division. */
 typedef struct position {
     int32_t quotient;
     int32_t remainder;
 } position;
 
-static inline void advance(position *p, int32_t stride) {
+SNN_INLINE void advance(position *p, int32_t stride) {
     if (++p->remainder == stride) {
         p->remainder = 0;
         p->quotient++;
     }
 }
 
-static snn_span covered(position p, int32_t stride, int32_t kernel, int32_t first, int32_t count) {
+SNN_INLINE snn_span covered(position p, int32_t stride, int32_t kernel, int32_t first, int32_t count) {
     snn_span result;
     int32_t index = p.remainder, target = p.quotient, found = 0;
     while (target >= first + count) {
@@ -33,7 +35,7 @@ static snn_span covered(position p, int32_t stride, int32_t kernel, int32_t firs
     return result;
 }
 
-static inline uint32_t lowest_bit(uint32_t word) {
+SNN_INLINE uint32_t lowest_bit(uint32_t word) {
 #if defined(__ARM_ARCH_6M__)
     /* no CLZ: a de Bruijn sequence maps the 32 powers of two to different high bits */
     static const uint8_t index[32] = {0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
@@ -44,7 +46,7 @@ static inline uint32_t lowest_bit(uint32_t word) {
 #endif
 }
 
-static inline uint32_t read_bits(const snn_word *words, uint32_t bit, uint32_t count) {
+SNN_INLINE uint32_t read_bits(const snn_word *words, uint32_t bit, uint32_t count) {
     const uint32_t shift = bit & 31U;
     uint32_t result = words[bit >> 5] >> shift;
     if (shift + count > 32U) {
@@ -54,7 +56,7 @@ static inline uint32_t read_bits(const snn_word *words, uint32_t bit, uint32_t c
 }
 
 /* All channels of one source position; `index` counts source neurons from the first one in memory. */
-static void deliver_position(snn_window *window, const void *source, uint32_t index, position x) {
+SNN_INLINE void deliver_position(snn_window *window, const void *source, uint32_t index, position x) {
     const snn_connection *k = window->connection;
     const uint32_t chunk = k->pixels ? 1U : 32U;
     window->columns.count = 0;

@@ -10,7 +10,7 @@ uint32_t firmware_class;
 
 __attribute__((noinline, used)) void firmware_exchange(void) { __asm__ volatile("" ::: "memory"); }
 
-static void firmware_main(void) {
+static inline __attribute__((always_inline)) void firmware_main(void) {
     for (;;) {
         firmware_exchange();
         if (snn_model.streaming != 0U && snn_model.frame_step != 0U) {
