@@ -96,6 +96,7 @@ def source(plan: Plan) -> str:
     return "\n".join(part for part in parts if part)
 
 
+
 class _Names:
     """C identifiers of what the network calls by name."""
 
