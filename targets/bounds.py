@@ -102,5 +102,3 @@ def _weights(network: Network, connection: Connection) -> tuple[Values, Values]:
     fan_in, half = prod(weight.shape[1:]), 2 ** (weight.bits - 1)
     lowest = 0 if weight.constant is not None and weight.constant >= 0 else -half
     return np.full(1, fan_in * lowest, np.int64), np.full(1, fan_in * (half - 1), np.int64)
-
-

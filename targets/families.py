@@ -79,6 +79,7 @@ class Family:
 FAMILIES = (
     Family("onnxruntime", "Linux boards that run ONNX Runtime"),
     Family("loihi", "Intel Loihi 1 and 2, through Lava"),
+    Family("cortex_m", "Arm Cortex-M microcontrollers, bare-metal C"),
 )
 
 

@@ -1,1 +1,1 @@
-"""Arm Cortex-M microcontrollers: plain C with static memory, sized byte by byte, linked against the real memory map and run on an emulated core."""
+"""Arm Cortex-M microcontrollers: plain C with static memory, sized byte by byte and run on an emulated core."""

@@ -6,8 +6,10 @@ firmware_exchange, where inputs are put in place; nothing in it knows that it is
 
 from __future__ import annotations
 
+import importlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,14 +62,14 @@ class Emulator:
         self._write_register("SP", top)
         self._resume(entry)
 
-    def infer(self, frames: list[bytes]) -> NDArray[np.int32]:
-        """The scores of one input, which is exchanged frame by frame."""
+    def infer(self, frames: Sequence[bytes], streamed: bool) -> NDArray[np.int32]:
+        """The scores of one input; `streamed`: the firmware asks for its frames one by one, and once more at the end."""
         if self._trace_words:
             self._engine.mem_write(self.firmware.address("snn_trace_cursor"), struct.pack("<I", TRACE_BASE))
         for frame in frames:
             self._engine.mem_write(self.firmware.address("firmware_input"), frame)
             self._leave_exchange()
-        if len(frames) > 1:  # spikes frame by frame: the firmware begins the next input only when asked again
+        if streamed:
             self._leave_exchange()
         address, size = self.firmware.symbols["snn_scores"]
         return np.frombuffer(bytes(self._engine.mem_read(address, size)), "<i4")
@@ -89,27 +91,22 @@ class Emulator:
         content = bytes(self._engine.mem_read(low, self._stack_top - low))
         return len(content.lstrip(bytes([_PAINT])))
 
+    @contextmanager
     def watch(self) -> Iterator[Counters]:
-        """Counters of everything that runs until the generator is closed; slow, for one inference."""
-        import unicorn
+        """Counters of everything that runs inside the `with`; slow, for one inference."""
+        counters, instructions = Counters(0, self._stack_top), dict[tuple[int, int], int]()
 
-        counters = Counters(0, self._stack_top)
-
-        def count(*_: object) -> None:
-            counters.instructions += 1
-
-        def look(*_: object) -> None:
+        def enter_block(engine: Any, address: int, size: int, _: object) -> None:
+            if (address, size) not in instructions:
+                instructions[address, size] = count_instructions(bytes(engine.mem_read(address, size)))
+            counters.instructions += instructions[address, size]
             counters.lowest_stack_pointer = min(counters.lowest_stack_pointer, self._stack_pointer())
 
-        hooks = [
-            self._engine.hook_add(unicorn.UC_HOOK_CODE, count),
-            self._engine.hook_add(unicorn.UC_HOOK_BLOCK, look),
-        ]
+        hook = self._engine.hook_add(_unicorn().UC_HOOK_BLOCK, enter_block)
         try:
             yield counters
         finally:
-            for hook in hooks:
-                self._engine.hook_del(hook)
+            self._engine.hook_del(hook)
 
     @property
     def stack_top(self) -> int:
@@ -122,11 +119,9 @@ class Emulator:
         self._resume(self._engine.reg_read(arm_const.UC_ARM_REG_LR))
 
     def _resume(self, address: int) -> None:
-        import unicorn
-
         try:
             self._engine.emu_start(address | 1, self._exchange, timeout=_TIMEOUT_MICROSECONDS)
-        except unicorn.UcError as error:
+        except _unicorn().UcError as error:
             raise VerificationError(f"the firmware faults at 0x{self._counter():08X}: {error}") from error
         if self._counter() != self._exchange:
             raise VerificationError(f"the firmware hangs at 0x{self._counter():08X}")
@@ -155,20 +150,35 @@ class Counters:
     lowest_stack_pointer: int
 
 
+def count_instructions(code: bytes) -> int:
+    """Thumb instructions in whole code, those that a condition skips included (as QEMU counts).
+
+    A first halfword from 0b11101 on begins an instruction of 32 bits.
+    """
+    halfwords, count, index = np.frombuffer(code, "<u2"), 0, 0
+    while index < len(halfwords):
+        index += 2 if int(halfwords[index]) >> 11 >= 0b11101 else 1
+        count += 1
+    return count
+
+
 def unicorn_version() -> str:
     """Raises:
     ToolMissingError: it is not installed.
     """
+    return str(_unicorn().__version__)
+
+
+def _unicorn() -> Any:
+    """The emulator, imported when it is first used."""
     try:
-        import unicorn
+        return importlib.import_module("unicorn")
     except ImportError as error:
         raise ToolMissingError("the emulator Unicorn is not installed", "pip install unicorn") from error
-    return str(unicorn.__version__)
 
 
 def _engine(core: CoreName) -> Any:
-    unicorn_version()
-    import unicorn
+    unicorn = _unicorn()
     from unicorn import arm_const
 
     engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)

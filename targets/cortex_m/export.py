@@ -1,9 +1,9 @@
 """Writes a folder of C that a firmware engineer drops into a project: model data, kernels, build files, the measured firmware.
 
-    src/          snn.h (the interface), snn_model.[ch] (generated), the kernels
-    host/main.c   a program for a computer          CMakeLists.txt   both of them
-    examples/, library.properties                   the same folder as an Arduino library
-    firmware/     vector table, reset and linker script of the board: what `measure` links and runs
+src/          snn.h (the interface), snn_model.[ch] (generated), the kernels
+host/main.c   a program for a computer          CMakeLists.txt   both of them
+examples/, library.properties                   the same folder as an Arduino library
+firmware/     vector table, reset and linker script of the board: what `measure` links and runs
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def build(folder: Path, toolchain: Toolchain, script: Path, target: Path, trace:
     """
     missing = [name for name in (*KERNELS, *MODEL) if not (folder / name).exists()]
     if missing:
-        raise ConfigurationError(f"{folder} is not an exported network: {', '.join(missing)} missing", "export it again")
+        raise ConfigurationError(
+            f"{folder} is not an exported network: {', '.join(missing)} missing", "export it again"
+        )
     include, objects = [folder / "src"], []
     for name in (*KERNELS, *MODEL):
         compiled = target.with_suffix("") / f"{Path(name).stem}.o"

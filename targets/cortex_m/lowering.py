@@ -134,10 +134,8 @@ def _link(network: Network, connection: Connection, population: Population, widt
     weight = network.weight_of[connection.weight]
     packing = Packing(stored_bits(weight.bits), weight.size // window.outputs, window.outputs)
     pixels = connection.source == INPUT and not network.input.spiking
-    if not packing.words:
-        kind = "ragged"
-    else:
-        kind = "words" if multiplier == 1 and not pixels else "scaled"
+    in_words = "words" if multiplier == 1 and not pixels else "scaled"
+    kind = in_words if packing.words else "ragged"
     dense = isinstance(connection.operation, Dense)
     stored = f"{weight.name}/{'dense' if dense else window.group_channels}"
     return Link(connection, window, packing, stored, f"snn_w{packing.bits}_v{width}_{kind}", multiplier)

@@ -6,11 +6,12 @@ checked against the shape it belongs to, so that corrupted or mismatched data do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from targets.cortex_m.checked_data import CHECKED_LINE, array
 from targets.cortex_m.lowering import Layer, Link, leak_shift
 from targets.cortex_m.packing import pack
 from targets.cortex_m.plan import Plan
@@ -20,27 +21,6 @@ from targets.network_file import digest
 
 FORMAT = 1
 """Of descriptors and packing; equals SNN_FORMAT of the kernel library."""
-_WORDS_PER_LINE = 8
-_PRIME = 65521
-
-CHECKED_LINE = """\
-/* One line of data: the checksum covers the line's number, the values and their order. */
-#define SNN_CHECK(n, a, b, c, d, e, f, g, h) \\
-    ((1U * (n) + 3U * ((a) % 65521U) + 5U * ((b) % 65521U) + 7U * ((c) % 65521U) + 11U * ((d) % 65521U) + \\
-      13U * ((e) % 65521U) + 17U * ((f) % 65521U) + 19U * ((g) % 65521U) + 23U * ((h) % 65521U) + \\
-      29U * ((a) / 65521U + (b) / 65521U + (c) / 65521U + (d) / 65521U + (e) / 65521U + (f) / 65521U + \\
-             (g) / 65521U + (h) / 65521U)) % 65521U)
-#define SNN_LINE(n, a, b, c, d, e, f, g, h, sum) \\
-    (a) + 0U * (uint32_t)sizeof(struct { int model_data_is_corrupted : SNN_CHECK(n, a, b, c, d, e, f, g, h) == (sum) ? 1 : -1; }), \\
-    b, c, d, e, f, g, h,
-"""
-
-
-def checksum(line: int, words: Sequence[int]) -> int:
-    """What SNN_CHECK computes."""
-    factors = (3, 5, 7, 11, 13, 17, 19, 23)
-    low = sum(factor * (word % _PRIME) for factor, word in zip(factors, words, strict=True))
-    return (line + low + 29 * sum(word // _PRIME for word in words)) % _PRIME
 
 
 def header(plan: Plan) -> str:
@@ -96,7 +76,6 @@ def source(plan: Plan) -> str:
     return "\n".join(part for part in parts if part)
 
 
-
 class _Names:
     """C identifiers of what the network calls by name."""
 
@@ -113,7 +92,7 @@ def _weights(plan: Plan, names: _Names) -> Iterable[str]:
             raise InternalError(f"weight {name} has no packing")
         symbol = names.weights[name]
         yield (
-            _array(symbol, "uint32_t", np.frombuffer(pack(_rows(plan, link), packing), "<u4"), name or "")
+            array(symbol, "uint32_t", np.frombuffer(pack(_rows(plan, link), packing), "<u4"), name or "")
             + f"_Static_assert(sizeof {symbol} == SNN_PACKED_BYTES({packing.rows}U * {packing.outputs}U, {packing.bits}U), "
             f'"weights do not have the shape of their connection");\n'
         )
@@ -135,29 +114,6 @@ def _rows(plan: Plan, link: Link) -> NDArray[np.int8]:
     return grouped.transpose(0, 2, 3, 4, 1).reshape(-1, window.outputs)
 
 
-def _array(symbol: str, ctype: str, values: NDArray[np.unsignedinteger], comment: str) -> str:
-    """Words with a checksum for each full line; the words of the last line, if it is not full, are repeated in an assertion."""
-    lines = []
-    words = [int(value) for value in values]
-    full = len(words) // _WORDS_PER_LINE * _WORDS_PER_LINE
-    for line, start in enumerate(range(0, full, _WORDS_PER_LINE)):
-        chunk = words[start : start + _WORDS_PER_LINE]
-        lines.append(f"    SNN_LINE({line}U, {_literals(chunk)}, {checksum(line, chunk)}U)")
-    rest = words[full:]
-    if rest:
-        padded = [*rest, *[0] * (_WORDS_PER_LINE - len(rest))]
-        line = full // _WORDS_PER_LINE
-        check = f"SNN_CHECK({line}U, {_literals(padded)}) == {checksum(line, padded)}U"
-        guard = f" + 0U * (uint32_t)sizeof(struct {{ int model_data_is_corrupted : {check} ? 1 : -1; }})"
-        lines.append(f"    {_literals(rest[:1])}{guard}, {_literals(rest[1:])}")
-    body = "\n".join(lines)
-    return f"/* {comment} */\nstatic const {ctype} {symbol}[{len(words)}] = {{\n{body}\n}};\n"
-
-
-def _literals(words: Sequence[int]) -> str:
-    return ", ".join(f"0x{word:X}U" for word in words)
-
-
 def _neurons(layer: Layer, names: _Names) -> str:
     """Thresholds and biases as wide as the membrane potential, in whole words."""
     index, population = names.layer[layer.name], layer.population
@@ -173,7 +129,7 @@ def _neurons(layer: Layer, names: _Names) -> str:
                 raise InternalError(f"bias of {layer.name} leaves {layer.width} bits")
             padded = stored.tobytes() + bytes(-stored.nbytes % 4)
             parts.append(
-                _array(f"snn_{kind}_{index}", "uint32_t", np.frombuffer(padded, "<u4"), f"{kind} of {layer.name}")
+                array(f"snn_{kind}_{index}", "uint32_t", np.frombuffer(padded, "<u4"), f"{kind} of {layer.name}")
             )
     return "".join(parts)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from targets.cortex_m.lowering import Layer, Link, layers
+from targets.cortex_m.lowering import Link, layers
 from targets.cortex_m.packing import Packing
 from targets.cortex_m.placement import Buffer, Placement, place
 from targets.cortex_m.schedule import Schedule, batched, has_feedback, streaming

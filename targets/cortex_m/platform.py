@@ -166,7 +166,7 @@ def _sections(path: Path) -> Iterator[Section]:
     from elftools.elf.elffile import ELFFile
     from elftools.elf.relocation import RelocationSection
 
-    elf = ELFFile(io.BytesIO(path.read_bytes()))
+    elf: Any = ELFFile(io.BytesIO(path.read_bytes()))
     symbols = elf.get_section_by_name(".symtab")
     frames = _frames(elf, symbols)
     refers: dict[int, list[str]] = {}

@@ -83,9 +83,7 @@ def streaming(network: Network, layers: tuple[Layer, ...]) -> Schedule:
             lifetime = (0, end) if remembers else (index, index)
             membranes.append(Buffer(layer.name, membrane_bytes(layer, layer.rows), *lifetime))
     tiles = {layer.name: layer.rows for layer in layers}
-    return Schedule(
-        "streaming", layers, frozenset(), tiles, tuple(membranes), tuple(spikes), delayed=tuple(delayed)
-    )
+    return Schedule("streaming", layers, frozenset(), tiles, tuple(membranes), tuple(spikes), delayed=tuple(delayed))
 
 
 def batched(network: Network, layers: tuple[Layer, ...], keep_currents: bool) -> Schedule:
