@@ -54,7 +54,9 @@ def test_named_networks(name: str, schedule: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
-@pytest.mark.parametrize("neuron", [Neuron(), Neuron(keep=100, state_bits=16), Neuron(keep=64, fraction_bits=3)], ids=str)
+@pytest.mark.parametrize(
+    "neuron", [Neuron(), Neuron(keep=100, state_bits=16), Neuron(keep=64, fraction_bits=3)], ids=str
+)
 def test_widths_and_leaks(bits: int, neuron: Neuron, tmp_path: Path) -> None:
     agrees(filled(NETWORKS["branching"](neuron, bits)), board(), tmp_path)
 
