@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from stages.snn.integer_network import integers, trace
 from stages.snn.recurrence import Integers, Recurrence
 from stages.training.measure import differences
 from targets import reference
-from targets.network import Network, Neuron
+from targets.network import Connection, Conv, Network, Neuron
 from targets.reference import Trace
 from tests.networks import NETWORKS, filled, inputs_for, random_network
 from tests.stages.random_networks import NEURONS, lowered, random_module, wired
@@ -63,6 +65,17 @@ def test_random_trainable_networks_with_the_integers_of_their_parameters(block: 
         )
         rates.append(expected.spike_rate)
     assert np.mean([0.01 < rate < 0.99 for rate in rates]) > 0.8
+
+
+def test_a_weight_may_serve_operations_and_delays_that_differ() -> None:
+    """Shared deliveries are told apart by source, operation and delay, not by the weight alone."""
+    network = NETWORKS["branching"]()
+    again = (
+        Connection("a", "a", Conv(padding=1), "edge01", multiplier=3, delay=1),
+        Connection("a", "pooled", Conv(stride=2, padding=1), "edge01"),
+        Connection("b", "a", Conv(padding=1), "edge01", multiplier=-2, delay=1),
+    )
+    assert differing(*executed(filled(replace(network, connections=(*network.connections, *again))))) == 0
 
 
 SATURATING = Neuron(96, 7, 0, 8)
