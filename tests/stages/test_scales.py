@@ -57,7 +57,7 @@ def test_average_pooling_keeps_its_ratio_to_the_weights_beside_it() -> None:
     pooled = module.integers().weights["cell1.edge23"]
     unit = module.unit("head")
     assert pooled.unique().numel() == 1
-    assert float((pooled.flatten()[0] * unit).detach()) == pytest.approx(1 / 9, abs=float(unit))
+    assert float((pooled.flatten()[0] * unit).detach()) == pytest.approx(1 / 9, abs=float(unit.detach()))
 
 
 @pytest.mark.parametrize("seed", range(12))
