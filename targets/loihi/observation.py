@@ -55,8 +55,7 @@ def _records(desk: Path, about: Mapping[str, Any], population: Population, times
     if not path.exists():
         raise InternalError(f"Lava did not run the population {population.name!r}: nothing connects it to the readout")
     stream = np.fromfile(path, np.dtype(fields))
-    first, interval = about["depth"][population.name], about["interval"]
-    rows = first + interval * np.arange(samples)[:, None] + np.arange(timesteps)
+    rows = about["depth"][population.name] + np.arange(samples * timesteps).reshape(samples, timesteps)
     if rows.max() >= len(stream):
         raise InternalError(f"Lava recorded {len(stream)} steps of {population.name!r}, needed are {rows.max() + 1}")
     return stream[rows]

@@ -49,25 +49,35 @@ class LavaNetwork:
             self.arrays = {name: array[()] for name, array in file["spikeport/arrays"].items()}
         self.samples, self.steps, self.depth = len(inputs), self.about["timesteps"], self.about["depth"]
         self.host = [group for group in self.about["synapses"] if group["on_host"]]
-        #: Steps from one image to the next: images follow without a gap unless the host has to write biases in between.
-        self.interval = self.steps + (self.depth if self.host else 0)
-        self.frames = _frames(inputs, self.about, self.interval, self.depth)
+        self.frames = _frames(inputs, self.about)
         self.biases: dict[str, list[np.ndarray]] = {group["target"]: [] for group in self.host}
         for sample in inputs if self.host else ():
             self._add_host_currents(sample)
         self.neurons = self._netx(path) if path.suffix == ".net" else self._graph()
 
     def scores(self) -> np.ndarray:
-        """Runs all inputs; the readout's membrane potential after each one's last step, int64 [N, classes]."""
-        readout, found = self.neurons[self.about["neurons"][-1]["name"]], []
-        for sample in range(self.samples):
-            if sample == 0 or self.host:
-                self._advance(self.depth)
-            self._advance(self.steps)
-            found.append(readout.v.get().reshape(-1).astype(np.int64) >> FRACTION_BITS)
-            for name, biases in self.biases.items():
-                if sample + 1 < self.samples:
-                    self.neurons[name].bias_mant.set(biases[sample + 1])
+        """Runs all inputs; the readout's membrane potential after each one's last step, int64 [N, classes].
+
+        Images follow each other without a gap, each layer being as many steps behind the input as it is deep. The run pauses
+        where a readout is due, and where the next image reaches neurons whose biases the host has to write.
+        """
+        readout = self.neurons[self.about["neurons"][-1]["name"]]
+        depth = {group["name"]: group["depth"] for group in self.about["neurons"]}
+        found, done = [], 0
+        writes = [
+            (sample * self.steps + depth[name], name, sample)
+            for name in self.biases
+            for sample in range(1, self.samples)
+        ]
+        reads = [((sample + 1) * self.steps + self.depth, "", sample) for sample in range(self.samples)]
+        for due, name, sample in sorted(writes + reads):
+            if due > done:
+                self._top.run(condition=RunSteps(num_steps=due - done), run_cfg=STOCK_SIMULATOR)
+                done = due
+            if name:
+                self.neurons[name].bias_mant.set(self.biases[name][sample])
+            else:
+                found.append(readout.v.get().reshape(-1).astype(np.int64) >> FRACTION_BITS)
         return np.stack(found)
 
     def stop(self) -> None:
@@ -82,14 +92,11 @@ class LavaNetwork:
     def _top(self) -> Any:
         return next(iter(self.neurons.values()))
 
-    def _advance(self, steps: int) -> None:
-        self._top.run(condition=RunSteps(num_steps=steps), run_cfg=STOCK_SIMULATOR)
-
     def _netx(self, path: Path) -> dict[str, Any]:
         from lava.lib.dl.netx import hdf5
 
         bits = 0 if self.about["spiking"] else 8
-        self.net = hdf5.Network(str(path), input_message_bits=bits, reset_interval=self.interval, reset_offset=1)
+        self.net = hdf5.Network(str(path), input_message_bits=bits, reset_interval=self.steps, reset_offset=1)
         self.net.net_config.f.close()
         if not self.host:
             flat = len(self.net.inp.shape) == 1
@@ -127,8 +134,8 @@ class LavaNetwork:
             vth=group["threshold"],
             bias_mant=self.biases[name][0] if name in self.biases else bias,
             bias_exp=FRACTION_BITS,
-            reset_interval=self.interval,
-            reset_offset=(group["depth"] + 1) % self.interval,
+            reset_interval=self.steps,
+            reset_offset=(group["depth"] + 1) % self.steps,
         )
 
     def _connect(self, group: dict[str, Any], weight: np.ndarray, source: Any, target: Any) -> None:
@@ -190,13 +197,12 @@ def dense_mantissa(weight: np.ndarray) -> tuple[np.ndarray, int]:
     return (weight.astype(np.int32) << 1, -1) if small else (weight.astype(np.int32), 0)
 
 
-def _frames(inputs: np.ndarray, about: dict[str, Any], interval: int, depth: int) -> np.ndarray:
+def _frames(inputs: np.ndarray, about: dict[str, Any]) -> np.ndarray:
     """What the host sends at each step: [width, height, channels, steps], zeros behind the last image."""
-    shape = _chw(about["input_shape"])
-    frames = np.zeros((len(inputs) * interval + depth, *shape), np.int32)
-    per_step = inputs if about["spiking"] else np.repeat(inputs[:, None], about["timesteps"], axis=1)
-    by_sample = frames[: len(inputs) * interval].reshape(len(inputs), interval, *shape)
-    by_sample[:, : about["timesteps"]] = per_step.reshape(len(inputs), -1, *shape) >> about["pixel_shift"]
+    steps, shape = about["timesteps"], _chw(about["input_shape"])
+    frames = np.zeros((len(inputs) * steps + about["depth"], *shape), np.int32)
+    per_step = inputs if about["spiking"] else np.repeat(inputs[:, None], steps, axis=1)
+    frames[: len(inputs) * steps] = per_step.reshape(-1, *shape) >> about["pixel_shift"]
     return np.ascontiguousarray(frames.transpose(3, 2, 1, 0))
 
 

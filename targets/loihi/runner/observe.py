@@ -42,7 +42,6 @@ def main(action: str, folder: Path, desk: Path) -> None:
     network.stop()
     np.save(desk / "scores.npy", scores)
     about = {
-        "interval": network.interval,
         "depth": {group["name"]: group["depth"] for group in network.about["neurons"]},
         "file": {name: f"{process.id}.bin" for name, process in network.neurons.items()},
     }
