@@ -113,6 +113,8 @@ def _layer(network: Network, graph: Graph, group: Neurons, settings: Settings) -
 
 def _cut(network: Network, incoming: list[Synapses], size: int, parts: int, settings: Settings) -> int:
     """Equal ranges that each fit a core: `parts` of them, or, where those do not fit, an eighth more until they do."""
+    if sum(_sources(s) for s in incoming if s.kind == "dense") > settings.input_axons_per_core:
+        return 0  # each neuron of a dense layer needs all of its axons on its own core
     while True:
         length = _ceil_div(size, parts)
         ranges = [(start, min(start + length, size)) for start in range(0, size, length)]

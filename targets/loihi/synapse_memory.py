@@ -9,7 +9,8 @@ are counted row by row, channels last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil, log2
 
 from targets.loihi.graph import Synapses
@@ -47,7 +48,7 @@ def share(synapses: Synapses, weight_bits: int, targets: Interval) -> Share:
     if synapses.kind == "dense":
         sources = synapses.kernel[1]
         return Share(sources, sources * axon_bits(targets[1] - targets[0], width))
-    return _convolution(synapses, width, targets)
+    return _convolution(replace(synapses, source="", target="", connection=None, lag=0), width, targets)
 
 
 def axon_bits(weights: int, bits_per_weight: int) -> int:
@@ -57,18 +58,22 @@ def axon_bits(weights: int, bits_per_weight: int) -> int:
     return sum(-(-(size * bits_per_weight + _GROUP_BITS) // _WORD_BITS) * _WORD_BITS for size in groups)
 
 
+@lru_cache(maxsize=4096)  # a search asks for the same few geometries again and again
 def _convolution(synapses: Synapses, width: int, targets: Interval) -> Share:
     _, rows, columns = synapses.source_shape if len(synapses.source_shape) == 3 else (0, 1, 1)
     filters, _, kernel_height, kernel_width = synapses.kernel
     columns_out = _outputs(columns, kernel_width, synapses)
     across = [_reach(column, columns, kernel_width, synapses) for column in range(columns)]
+    line = columns_out * filters
     axons, largest = 0, 0
     shared: dict[object, int] = {}
     for down in (_reach(row, rows, kernel_height, synapses) for row in range(rows)):
+        if not down.taps or not _clipped([(down.first * line, (down.first + len(down.taps)) * line)], targets):
+            continue
         for right in across:
-            origin = (down.first * columns_out + right.first) * filters
+            origin = down.first * line + right.first * filters
             length = len(right.taps) * filters
-            starts = [origin + line * columns_out * filters for line in range(len(down.taps))]
+            starts = [origin + index * line for index in range(len(down.taps))]
             kept = _clipped([(start, start + length) for start in starts], targets)
             if not kept or not length:
                 continue
