@@ -87,7 +87,20 @@ class NeuronTable(Table):
     state_bits: int
     current_bits: int | None = None
     pixel_shift: int = Field(default=0, ge=0, le=7)
+    #: Widths of a stored threshold (unsigned) and bias (signed), before the shift by fraction_bits; None: as the state.
+    threshold_bits: int | None = Field(default=None, ge=2, le=32)
+    bias_bits: int | None = Field(default=None, ge=2, le=32)
     source: str
+
+    @property
+    def largest_threshold(self) -> int | None:
+        """The greatest threshold that can be stored, where that is less than what the state can hold."""
+        return None if self.threshold_bits is None else int(2**self.threshold_bits - 1)
+
+    @property
+    def largest_bias(self) -> int | None:
+        """The greatest magnitude of a bias, likewise."""
+        return None if self.bias_bits is None else int(2 ** (self.bias_bits - 1) - 1)
 
     @property
     def neuron(self) -> Neuron:

@@ -21,6 +21,7 @@ from stages.progress import Progress
 from stages.snn.float_network import FloatNetwork
 from stages.snn.folding import reestimate
 from stages.snn.integer_network import IntegerNetwork, integers
+from stages.snn.scales import Limits
 from stages.training.checkpoint import CheckpointFile
 from stages.training.config import QuantizeConfig
 from stages.training.loop import Settings, Training
@@ -73,7 +74,9 @@ class Phases:
         self, float_network: FloatNetwork, before: Sequence[Epoch]
     ) -> tuple[IntegerNetwork, Sequence[Epoch]]:
         """The integer network that starts from a float network; its learning curve."""
-        module = IntegerNetwork.from_float(float_network, self.profile.network.weight_scale)
+        neuron = self.profile.neuron
+        limits = Limits(threshold=neuron.largest_threshold, bias=neuron.largest_bias)
+        module = IntegerNetwork.from_float(float_network, self.profile.network.weight_scale, limits)
         epochs = self._epochs(self.config.integer_epochs, self.config.integer_images)
         bits = min(weight.bits for weight in self.network.weights)
         rate = self.config.integer_learning_rate * (COARSE_RATE if bits <= COARSE_BITS else 1)
@@ -122,6 +125,7 @@ class Phases:
             "dataset": self.dataset.digest(),
             "network": digest(self.network),
             "weight_scale": self.profile.network.weight_scale,
+            "limits": [self.profile.neuron.largest_threshold, self.profile.neuron.largest_bias],
             "config": self.config.model_dump(exclude={"checkpoint_seconds", "parity_samples"}),
             "versions": {name: version(name) for name in ("torch", "brevitas", "spikingjelly")},
         }

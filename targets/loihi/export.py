@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from targets.errors import ConfigurationError, DoesNotFitError
+from targets.errors import ConfigurationError
+from targets.fit import require_fit
 from targets.loihi import container, cores, graph
-from targets.loihi.rules import rules
 from targets.loihi.settings import Settings
 from targets.network import Network
 from targets.network_file import write_atomically
@@ -31,10 +31,7 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
     """
     if not network.has_values:
         raise ConfigurationError("this integer network has shapes only and cannot be exported", "train it first")
-    found = [finding for rule in rules for finding in rule(network, profile)]
-    if found:
-        lines = "".join(f"\n  - {finding}" for finding in found)
-        raise DoesNotFitError(f"the trained network does not fit {profile.name}:{lines}", found[0].hint)
+    require_fit(network, profile)
     settings: Settings = profile.settings
     processes = graph.build(network, settings.graded_input)
     netx = container.is_netx(network, processes)

@@ -85,7 +85,7 @@ def weights_times_multiplier_fit_a_synapse(network: Network, profile: Profile) -
 
 def thresholds_fit_and_are_shared(network: Network, profile: Profile) -> Iterator[Finding]:
     """One unsigned mantissa for a whole population."""
-    limit = 2 ** _settings(profile).threshold_bits - 1
+    limit = profile.neuron.largest_threshold or UNREACHABLE_THRESHOLD
     for population in network.populations:
         if population.threshold is None:
             continue
@@ -100,7 +100,7 @@ def thresholds_fit_and_are_shared(network: Network, profile: Profile) -> Iterato
 
 def biases_fit(network: Network, profile: Profile) -> Iterator[Finding]:
     """A signed mantissa per neuron; on Loihi 1 it also carries the pixels' current."""
-    limit = 2 ** (_settings(profile).bias_bits - 1) - 1
+    limit = profile.neuron.largest_bias or LARGEST_CURRENT
     graph = _graph(network, profile)
     for population in network.populations:
         pixels = _largest(network, [g for g in graph.on_host if g.target == population.name])

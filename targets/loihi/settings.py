@@ -1,4 +1,4 @@
-"""The [loihi] table of a profile: how many chips and cores there are, what a core holds, and the widths of its registers."""
+"""The [loihi] table of a profile: how many chips and cores there are, and what a core holds."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ class Settings(BaseModel):
     output_axons_per_core: PositiveInt
     #: Graded spikes carry pixels into the chip; without them the host writes the pixels' current into the neurons' biases.
     graded_input: bool
-    #: Unsigned mantissa of a threshold and signed mantissa of a bias, both in units of the synaptic sum.
-    threshold_bits: PositiveInt
-    bias_bits: PositiveInt
     source: str
 
     @property

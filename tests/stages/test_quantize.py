@@ -211,3 +211,18 @@ def test_a_cell_of_skips_alone_trains(tmp_path: Path) -> None:
 def test_torch_is_imported_only_to_train() -> None:
     program = "import sys, stages.quantize\nassert not {'torch', 'brevitas', 'spikingjelly'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+
+def test_thresholds_and_biases_fit_the_registers_of_the_target(tmp_path: Path) -> None:
+    narrow = PROFILE.model_copy(
+        update={
+            "neuron": PROFILE.neuron.model_copy(update={"threshold_bits": 9, "bias_bits": 7}),
+            "network": PROFILE.network.model_copy(update={"weight_scale": "per_tensor"}),
+        }
+    )
+    quick = QuantizeConfig(float_epochs=1, integer_epochs=1, batch=64)
+    quantize(small(), narrow, ARCHITECTURE, quick, tmp_path, silent)
+    firing = [p for p in load_network(tmp_path / "network.safetensors").populations if p.fires]
+    assert max(int(p.threshold.max()) for p in firing) <= 511
+    assert max(int(np.abs(p.bias).max()) for p in firing) <= 63
+    assert all(len(np.unique(p.threshold)) == 1 for p in firing)
