@@ -43,7 +43,7 @@ def fitting(network: Network, profile: Profile, seed: int = 0, pixel_shift: int 
             for p in empty.populations
         ),
         weights=tuple(
-            replace(w, bits=max(2, min(w.bits, 8 - (widest[w.name] - 1).bit_length()))) for w in empty.weights
+            replace(w, bits=width(min(w.bits, 8 - (widest[w.name] - 1).bit_length()), profile)) for w in empty.weights
         ),
     )
     random = filled(narrow, seed)
@@ -58,6 +58,11 @@ def fitting(network: Network, profile: Profile, seed: int = 0, pixel_shift: int 
             for p in random.populations
         ),
     )
+
+
+def width(bits: int, profile: Profile) -> int:
+    """The widest weights that the profile takes, of at most so many bits."""
+    return max(allowed for allowed in profile.network.weight_bits if allowed <= max(2, bits))
 
 
 def random_fitting(seed: int, profile: Profile) -> Network:
