@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_regions_exist_and_do_not_overlap(name: str) -> None:
     kinds = [profile.memory[region].kind for region in used]
     assert kinds == ["flash"] + ["ram"] * len(profile.settings.ram)
     spans = sorted((origin(profile, r), origin(profile, r) + profile.memory[r].available_bytes) for r in used)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
     assert findings(NETWORKS["chain"](neuron=profile.neuron.neuron), profile) == []
 
 
