@@ -21,17 +21,23 @@ from targets.errors import ToolMissingError
 
 SOURCE = Path(__file__).with_suffix(".c")
 SECONDS = 120
+#: Variables without which the runtime may not load.
+KEPT = ("LD_LIBRARY_PATH",)
 #: One heap and no mapped blocks: a block is what was asked for, rounded to 16 bytes, not to pages.
 MALLOC_SETTINGS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_ARENA_MAX": "1"}
 
 
 def counting_environment() -> Mapping[str, str]:
-    """This process's environment with the counter preloaded, one thread, and malloc's settings fixed.
+    """An environment with the counter preloaded, one thread, and the settings of malloc and of hashing fixed.
+
+    It is small because its size shifts addresses, hence how full hash tables of pointers are.
 
     Raises:
         ToolMissingError: the counter cannot be built.
     """
-    return {**os.environ, **MALLOC_SETTINGS, "LD_PRELOAD": str(library()), "OMP_NUM_THREADS": "1"}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    return {**kept, **MALLOC_SETTINGS, **fixed, "LD_PRELOAD": str(library())}
 
 
 def library() -> Path:

@@ -3,7 +3,8 @@
 Goes in: JSON on stdin, {"warm_up": [paths], "files": [paths], "arena": bool}. Comes out: JSON on stdout, per file the bytes
 above what was live before it was opened: at the peak of loading, after loading, and at the peak of running, inputs and states
 included. The process never imports torch. The warm-up files touch every operator first, so that what the library sets up once
-is not counted.
+is not counted. Addresses and string hashes are fixed, because hash tables of pointers are as full as addresses happen to
+collide: with them the same files give the same bytes, without them some hundred more or less.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 RUNS = 3
+_ADDR_NO_RANDOMIZE = 0x0040000
+_QUERY = 0xFFFFFFFF
 
 
 def main() -> None:
@@ -57,5 +61,16 @@ def _numpy_name(onnx_type: str) -> str:
     return onnx_type.removeprefix("tensor(").removesuffix(")")
 
 
+def with_fixed_addresses() -> None:
+    """Starts this process again without address space randomization, once, where the kernel allows it (personality(2))."""
+    heap = ctypes.CDLL(None)
+    current = heap.personality(ctypes.c_ulong(_QUERY))
+    if current >= 0 and not current & _ADDR_NO_RANDOMIZE:
+        wanted = ctypes.c_ulong(current | _ADDR_NO_RANDOMIZE)
+        if heap.personality(wanted) >= 0 and heap.personality(ctypes.c_ulong(_QUERY)) & _ADDR_NO_RANDOMIZE:
+            os.execv(sys.executable, [sys.executable, "-m", "targets.onnxruntime.heap_probe"])  # noqa: S606 - no shell wanted
+
+
 if __name__ == "__main__":
+    with_fixed_addresses()
     main()

@@ -8,6 +8,7 @@ blocks grow in powers of two, so it is not estimated. `execute` is the family's 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,8 +51,9 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
         read_model(path, profile.settings)
     with tempfile.TemporaryDirectory() as scratch:
         base, warm = companions(Path(scratch))
-        counted = peaks([*base.values(), *paths.values()], warm)
-        default = peaks([*base.values(), *paths.values()], warm, arena=True, processes=1)
+        own = [_beside_control(path, Path(scratch)) for path in paths.values()]
+        counted = peaks([*base.values(), *own], warm)
+        default = peaks([*base.values(), *own], warm, arena=True, processes=1)
     above = _above(counted)
     version, instruction_set = native_runtime()
     tools = {
@@ -62,6 +64,14 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
         "default session (arena on)": _sentence(_above(default)),
     }
     return Footprint(footprint_terms(above, profile), "runtime", tools)
+
+
+def _beside_control(path: Path, scratch: Path) -> Path:
+    """A copy whose path is as long as that of the control network's: a session keeps its path, and that is not the network's."""
+    copy = scratch / "network" / path.name
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copyfile(path, copy)
+    return copy
 
 
 def peaks(
