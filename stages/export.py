@@ -1,0 +1,60 @@
+"""Fourth stage: the integer network becomes the files that the target loads.
+
+Comes in: a network with values, a profile, an empty folder. Goes out: the artifact's files, with their hashes. The family
+writes them; this stage refuses what the target cannot hold before anything is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from targets.errors import InternalError
+from targets.families import family_named
+from targets.fit import require_fit
+from targets.network import Network
+from targets.profile import Profile
+
+
+class ExportedFile(BaseModel):
+    """One file of the artifact."""
+
+    model_config = ConfigDict(frozen=True)
+
+    #: Relative to the export folder.
+    path: str
+    size_bytes: PositiveInt
+    sha256: str
+
+
+class Exported(BaseModel):
+    """The artifact: its files by a name for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    family: str
+    files: Mapping[str, ExportedFile] = Field(min_length=1)
+
+
+def export(network: Network, profile: Profile, folder: Path) -> Exported:
+    """Writes the artifact of a network into `folder`.
+
+    Raises:
+        DoesNotFitError: the network exceeds the target; nothing was written.
+        UnsupportedOperationError: the target cannot run an operation of it.
+    """
+    require_fit(network, profile)
+    paths = family_named(profile.family).export(network, profile, folder)
+    return Exported(family=profile.family, files={name: _described(path, folder) for name, path in paths.items()})
+
+
+def _described(path: Path, folder: Path) -> ExportedFile:
+    if not path.is_relative_to(folder):
+        raise InternalError(f"the exporter wrote {path}, which is outside of {folder}")
+    content = path.read_bytes()
+    return ExportedFile(
+        path=path.relative_to(folder).as_posix(), size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+    )

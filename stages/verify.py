@@ -1,0 +1,264 @@
+"""Fifth stage: the exported artifact is what was trained, and needs the memory that was estimated.
+
+Comes in: the network, the folder of its artifact, the profile, the dataset. Goes out: a Verification. The whole test set runs
+on the target's runtime and on the golden executor; spikes, membrane potentials, scores and predictions must be equal, because
+a wrong rounding can leave accuracy, even spikes, untouched. Then the artifact's memory is measured and compared with the
+estimate term by term, and with what the target has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+
+from stages.activity import neurons, pixel_operations, spike_counts, synaptic_operations
+from stages.data.dataset import Dataset, Split
+from stages.examples import Example, examples_of
+from stages.parity import Parity, compare_traces
+from stages.progress import Progress
+from targets.errors import FootprintError, ParityError, VerificationError
+from targets.families import Family, family_named
+from targets.footprint import Comparison, Footprint, MeasuredBy, Tolerance, compare
+from targets.network import Network
+from targets.profile import Profile
+from targets.reference import Trace, run
+from targets.sizes import ByteSize, format_size
+
+_TRACE_BYTES_PER_NEURON = 32
+
+
+class Record(BaseModel):
+    """Frozen, and strict about its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VerifyConfig(Record):
+    """How the replay is cut into batches, and what is kept of it for the report."""
+
+    #: Memory that the traces of one batch may take; the batch is as large as that allows.
+    trace_memory: ByteSize = 128 * 1024**2
+    #: Test images of which scores and spikes are kept for the report.
+    examples: NonNegativeInt = 6
+
+    @classmethod
+    def preset(cls, name: Literal["quick", "full"]) -> Self:
+        """Both presets verify everything."""
+        return cls()
+
+    def batch_size(self, network: Network) -> int:
+        """Samples that are compared at once."""
+        values = network.timesteps * sum(population.size for population in network.populations)
+        return max(1, min(256, self.trace_memory // (values * _TRACE_BYTES_PER_NEURON)))
+
+
+class TermRow(Record):
+    """One term of the footprint, estimated and measured."""
+
+    term: str
+    region: str
+    estimated_bytes: int
+    measured_bytes: int
+    #: Terms of one moment ("loading", "running") are live together; "" is live throughout.
+    moment: str
+    tolerance: Tolerance
+    ok: bool
+
+
+class RegionRow(Record):
+    """What a region of memory offers, and what the network takes of it."""
+
+    region: str
+    available_bytes: int
+    estimated_bytes: int
+    measured_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the larger of both figures is available."""
+        return max(self.estimated_bytes, self.measured_bytes) <= self.available_bytes
+
+
+class Activity(Record):
+    """How busy the network is on the test set."""
+
+    #: Spikes per neuron and step.
+    spike_rate: float
+    #: Additions caused by spikes, per sample.
+    synaptic_operations: float
+    #: Multiplications by pixels, per sample.
+    pixel_operations: int
+    timesteps: PositiveInt
+    #: Spikes per neuron at each step, by population.
+    rates: Mapping[str, tuple[float, ...]]
+
+
+class Verification(Record):
+    """What was compared and measured, and every way in which it is not as it should be."""
+
+    accuracy: float
+    class_names: tuple[str, ...]
+    parity: Parity
+    footprint: tuple[TermRow, ...]
+    budget: tuple[RegionRow, ...]
+    measured_by: MeasuredBy
+    tools: Mapping[str, str]
+    activity: Activity
+    examples: tuple[Example, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether every region holds what was estimated and measured."""
+        return all(row.fits for row in self.budget)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs, every term is within its tolerance, and all of it fits."""
+        return self.parity.holds and all(row.ok for row in self.footprint) and self.fits
+
+
+def verify(
+    network: Network, profile: Profile, folder: Path, dataset: Dataset, config: VerifyConfig, progress: Progress
+) -> Verification:
+    """Replays the test set on the artifact in `folder`, and measures it.
+
+    Raises:
+        ParityError: no neuron fires, or the artifact's traces cannot be compared: nothing would be proved.
+        FootprintError: estimate and measurement do not have the same terms, or one of them is zero.
+    """
+    family = family_named(profile.family)
+    replay = _Replay(network)
+    for first, golden, actual, part in _batches(network, profile, folder, dataset.test, config, family):
+        replay.add(first, golden, actual, part)
+        progress("replaying the test set on the target's runtime", first + len(part), len(dataset.test))
+    replay.require_spikes()
+    progress("measuring memory", 0, 1)
+    measured = family.measure(folder, network, profile)
+    progress("measuring memory", 1, 1)
+    estimated = family.estimate(network, profile)
+    rows = compare(estimated, measured, profile.tolerance)
+    moments = {(term.region, term.name): term.moment for term in estimated.terms}
+    return Verification(
+        accuracy=replay.correct / len(dataset.test),
+        class_names=dataset.class_names,
+        parity=replay.parity,
+        footprint=tuple(_term_row(row, moments[row.region, row.term]) for row in rows),
+        budget=tuple(_region_row(region, profile, estimated, measured) for region in estimated.regions),
+        measured_by=measured.obtained,
+        tools=dict(sorted(measured.tools.items())),
+        activity=replay.activity(),
+        examples=tuple(replay.examples[: config.examples]),
+    )
+
+
+def require_verified(verification: Verification) -> None:
+    """Raises:
+    ParityError: the artifact does not compute what was trained.
+    FootprintError: it does, but its memory is not as estimated or not available.
+    """
+    if not verification.parity.holds:
+        raise _parity_error(verification.parity)
+    outside = [row for row in verification.footprint if not row.ok]
+    if outside:
+        raise FootprintError(
+            "measured memory is not as estimated:" + "".join(f"\n  - {_sentence(row)}" for row in outside),
+            "the estimator or the exporter of this family has changed; the report shows every term",
+        )
+    for region in verification.budget:
+        if not region.fits:
+            raise FootprintError(
+                f"{region.region}: measured {format_size(region.measured_bytes)}, "
+                f"available {format_size(region.available_bytes)}",
+                "the network lies within the tolerance of the limit; search with a smaller --budget",
+            )
+
+
+class _Replay:
+    """Adds up the batches."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.parity = Parity()
+        self.correct = 0
+        self.operations = 0
+        self.spikes = {p.name: np.zeros(network.timesteps, np.int64) for p in network.populations if p.fires}
+        self.examples: list[Example] = []
+
+    def add(self, first: int, golden: Trace, actual: Trace, part: Split) -> None:
+        self.parity = self.parity.plus(compare_traces(self.network, golden, actual, first))
+        self.correct += int((actual.predictions == part.labels).sum())
+        self.operations += synaptic_operations(self.network, golden, part.images)
+        for name, counts in spike_counts(golden).items():
+            self.spikes[name] += counts
+        if not self.examples:
+            self.examples = examples_of(self.network, actual, part)
+
+    def require_spikes(self) -> None:
+        if self.parity.spikes_fired == 0:
+            raise ParityError(
+                "no neuron fires on the whole test set, so that comparing spikes proves nothing",
+                "train longer, or lower the thresholds",
+            )
+
+    def activity(self) -> Activity:
+        samples, steps = self.parity.samples, self.network.timesteps
+        size = {population.name: population.size for population in self.network.populations}
+        rates = {name: tuple(float(n) / (samples * size[name]) for n in counts) for name, counts in self.spikes.items()}
+        return Activity(
+            spike_rate=self.parity.spikes_fired / (samples * steps * neurons(self.network)),
+            synaptic_operations=self.operations / samples,
+            pixel_operations=pixel_operations(self.network) * steps,
+            timesteps=steps,
+            rates=rates,
+        )
+
+
+def _batches(
+    network: Network, profile: Profile, folder: Path, test: Split, config: VerifyConfig, family: Family
+) -> Iterator[tuple[int, Trace, Trace, Split]]:
+    size = config.batch_size(network)
+    for first in range(0, len(test), size):
+        part = Split(test.images[first : first + size], test.labels[first : first + size])
+        yield first, run(network, part.images), family.execute(folder, network, profile, part.images), part
+
+
+def _term_row(row: Comparison, moment: str) -> TermRow:
+    return TermRow(
+        term=row.term,
+        region=row.region,
+        estimated_bytes=row.estimated_bytes,
+        measured_bytes=row.measured_bytes,
+        moment=moment,
+        tolerance=row.tolerance,
+        ok=row.ok,
+    )
+
+
+def _region_row(region: str, profile: Profile, estimated: Footprint, measured: Footprint) -> RegionRow:
+    return RegionRow(
+        region=region,
+        available_bytes=profile.memory[region].available_bytes,
+        estimated_bytes=estimated.region_bytes(region),
+        measured_bytes=measured.region_bytes(region),
+    )
+
+
+def _sentence(row: TermRow) -> str:
+    difference = row.estimated_bytes - row.measured_bytes
+    return (
+        f"{row.term} in {row.region}: estimated {row.estimated_bytes:,} B, measured {row.measured_bytes:,} B "
+        f"({difference:+,} B, {difference / row.measured_bytes:+.2%})"
+    )
+
+
+def _parity_error(parity: Parity) -> VerificationError:
+    return ParityError(
+        f"the artifact differs from the trained network in {parity.spikes_differing:,} of {parity.spikes_compared:,} spikes, "
+        f"{parity.membranes_differing:,} of {parity.membranes_compared:,} membrane potentials and "
+        f"{parity.predictions_differing:,} of {parity.samples:,} predictions",
+        f"first: {parity.first_difference}",
+    )
