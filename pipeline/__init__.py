@@ -1,1 +1,1 @@
-"""The chain: command line, run folders, reports. The only layer that knows the order of the stages."""
+"""The chain from a dataset and a profile to a verified network: run folders, command line and reports."""

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `spikeport`."""
+
+from pipeline.cli import main
+
+main()

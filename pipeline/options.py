@@ -1,0 +1,42 @@
+"""The options of the command line, each written once with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.request import Preset, Request, parse_budget, parse_settings
+
+Target = Annotated[str, typer.Argument(help="Name of a shipped profile, or the path of your own: ./my_board.toml")]
+DatasetName = Annotated[str, typer.Option("--dataset", help="Name of the dataset.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder with the dataset's files, where it is not bundled.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random. Same seed, same bytes.", min=0)]
+PresetName = Annotated[Preset, typer.Option(help="quick ends within minutes on two cores, full looks longer.")]
+Budget = Annotated[str, typer.Option(help="Less memory than the target has, e.g. flash=64KiB,ram=20KiB.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting of a stage, e.g. --set quantize.epochs=20. May be given often."),
+]
+Build = Annotated[Path, typer.Option(help="Folder of all runs; this one goes into BUILD/TARGET/DATASET.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Say for every stage why it ran or was kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; words for people go to stderr.")]
+
+
+def request(
+    target: str,
+    dataset: str,
+    data: Path | None,
+    seed: int,
+    preset: Preset,
+    budget: str,
+    settings: list[str] | None,
+    build: Path,
+) -> Request:
+    """The parsed options.
+
+    Raises:
+        ConfigurationError: --budget or --set cannot be read.
+    """
+    return Request(target, dataset, data, seed, preset, parse_budget(budget), parse_settings(settings or []), build)

@@ -1,0 +1,170 @@
+"""From the results of the stages to the Report.
+
+Comes in: a Job whose chain has ended, and the manifests. Goes out: a Report. Nothing is computed here that a stage knows; this is
+where names of the stages become names of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from pipeline.chain import ARTIFACT, Job, folder_name
+from pipeline.manifest import Manifest
+from pipeline.report.contract import (
+    Accuracy,
+    Budget,
+    DrawnConnection,
+    DrawnNetwork,
+    DrawnPopulation,
+    Epoch,
+    ParityCounts,
+    Report,
+    Search,
+    StageRun,
+)
+from stages.analyze import Analysis
+from stages.export import Exported
+from stages.quantize import Quantized
+from stages.search import SearchResult
+from stages.verify import Verification
+from targets.network import Connection, Conv, Dense, Network, Pool
+
+
+def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
+    """The report of a finished chain."""
+    verification, quantized = job.result(Verification), job.result(Quantized)
+    exported = job.result(Exported)
+    return Report(
+        target=job.profile.name,
+        target_summary=job.profile.summary,
+        dataset=job.request.dataset,
+        dataset_fingerprint=job.fingerprint,
+        class_names=verification.class_names,
+        seed=job.request.seed,
+        preset=job.request.preset,
+        command=job.request.command(),
+        versions=_versions(manifests),
+        fits=verification.fits,
+        ok=verification.ok and _training_differs(quantized) == 0,
+        measured_by=verification.measured_by,
+        measured_with=verification.tools,
+        accuracy=Accuracy(
+            float=quantized.float_network.test_accuracy,
+            quantized=quantized.integer_network.test_accuracy,
+            exported=verification.accuracy,
+        ),
+        parity=_parity(verification, quantized),
+        footprint=verification.footprint,
+        budget=tuple(Budget(**row.model_dump()) for row in verification.budget),
+        search=_search(job.result(SearchResult), manifests["search"]),
+        activity=verification.activity,
+        analysis=job.result(Analysis),
+        network=draw(job.network()),
+        training=tuple(
+            Epoch(**point.model_dump(include=set(Epoch.model_fields))) for point in quantized.learning_curve
+        ),
+        best_epoch=quantized.integer_network.best_epoch,
+        examples=verification.examples,
+        artifacts={name: f"{folder_name('export')}/{ARTIFACT}/{file.path}" for name, file in exported.files.items()},
+        artifact_hashes={name: file.sha256 for name, file in exported.files.items()},
+        stages=tuple(StageRun(stage=m.stage, seconds=m.seconds, key=m.key) for m in manifests.values()),
+        seconds=round(sum(manifest.seconds for manifest in manifests.values()), 3),
+    )
+
+
+def _training_differs(quantized: Quantized) -> int:
+    parity = quantized.parity
+    return parity.spikes_differing + parity.membranes_differing + parity.predictions_differing
+
+
+def _parity(verification: Verification, quantized: Quantized) -> ParityCounts:
+    """Both comparisons added up: a single differing spike in either shows."""
+    target, training = verification.parity, quantized.parity
+    return ParityCounts(
+        samples=target.samples,
+        steps=target.steps,
+        spikes_compared=target.spikes_compared + training.spikes_compared,
+        spikes_differing=target.spikes_differing + training.spikes_differing,
+        membranes_compared=target.membranes_compared,
+        membranes_differing=target.membranes_differing + training.membranes_differing,
+        predictions_differing=target.predictions_differing + training.predictions_differing,
+        first_difference=target.first_difference,
+        compared=(
+            f"PyTorch against the NumPy reference on {training.samples:,} samples",
+            f"the exported artifact on the target's runtime against the NumPy reference on {target.samples:,} samples",
+        ),
+    )
+
+
+def _search(found: SearchResult, manifest: Manifest) -> Search:
+    return Search(
+        seconds=manifest.seconds, **{name: getattr(found, name) for name in Search.model_fields if name != "seconds"}
+    )
+
+
+def _versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    tools = {name: text for m in manifests.values() for name, text in m.inputs["tools"].items()}
+    return {"spikeport": spikeport_version(), **dict(sorted(tools.items()))}
+
+
+def spikeport_version() -> str:
+    """The installed version; "source" where the project runs without being installed."""
+    try:
+        return version("spikeport")
+    except PackageNotFoundError:
+        return "source"
+
+
+def draw(network: Network) -> DrawnNetwork:
+    """What a drawing shows of a network."""
+    seen: set[str] = set()
+    connections = []
+    for connection in network.connections:
+        connections.append(_drawn(network, connection, connection.weight in seen))
+        seen |= {connection.weight} if connection.weight else set()
+    return DrawnNetwork(
+        input_shape=network.input.shape,
+        timesteps=network.timesteps,
+        parameters=network.parameters,
+        populations=tuple(
+            DrawnPopulation(
+                name=population.name,
+                shape=population.shape,
+                neurons=population.size,
+                state_bits=population.neuron.state_bits,
+                fires=population.fires,
+            )
+            for population in network.populations
+        ),
+        connections=tuple(connections),
+    )
+
+
+def _drawn(network: Network, connection: Connection, shared: bool) -> DrawnConnection:
+    weight = network.weight_of[connection.weight] if connection.weight else None
+    return DrawnConnection(
+        source=connection.source,
+        target=connection.target,
+        operation=operation_name(network, connection),
+        weight=connection.weight,
+        parameters=weight.size if weight else 0,
+        bits=weight.bits if weight else None,
+        delay=connection.delay,
+        shared=shared,
+    )
+
+
+def operation_name(network: Network, connection: Connection) -> str:
+    """An operation in a few words: conv 3×3, conv 3×3 /2, depthwise 3×3, average 3×3, dense, pool 2×2, identity."""
+    operation = connection.operation
+    if isinstance(operation, Dense):
+        return "dense"
+    if isinstance(operation, Pool):
+        return f"pool {operation.kernel}×{operation.kernel}"
+    if isinstance(operation, Conv) and connection.weight:
+        weight = network.weight_of[connection.weight]
+        kind = "average" if weight.constant is not None else "depthwise" if operation.groups > 1 else "conv"
+        stride = f" /{operation.stride}" if operation.stride > 1 else ""
+        return f"{kind} {weight.shape[2]}×{weight.shape[3]}{stride}"
+    return "identity"

@@ -1,0 +1,173 @@
+"""`report.json`: what CI and users read of a run. Fields are added freely, never renamed.
+
+Comes in: the results of the five stages. Goes out: one Report that holds everything `report.html` shows, so that the page can be
+drawn again from this file alone. Nothing in it depends on when or how often the run was interrupted, but for `seconds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+
+from stages.analyze import Analysis
+from stages.examples import Example
+from stages.parity import Difference
+from stages.searching.pareto import ParetoPoint
+from stages.snn.architecture import Architecture
+from stages.verify import Activity, TermRow
+from targets.footprint import MeasuredBy
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Record(BaseModel):
+    """Frozen, and strict about its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Accuracy(Record):
+    """Fractions of the test set that are classified correctly."""
+
+    #: The same architecture trained with real-valued weights.
+    float: Fraction
+    #: Trained in the target's integer arithmetic, run by PyTorch.
+    quantized: Fraction
+    #: The exported artifact on the target's runtime.
+    exported: Fraction
+
+
+class ParityCounts(Record):
+    """How often two executors differ over the whole test set; `*_differing` adds up both comparisons."""
+
+    samples: NonNegativeInt
+    steps: NonNegativeInt
+    spikes_compared: NonNegativeInt
+    spikes_differing: NonNegativeInt
+    membranes_compared: NonNegativeInt
+    membranes_differing: NonNegativeInt
+    predictions_differing: NonNegativeInt
+    first_difference: Difference | None
+    #: Which executors were compared, in words.
+    compared: tuple[str, ...]
+
+
+class Budget(Record):
+    """One region of the target's memory."""
+
+    region: str
+    available_bytes: int
+    estimated_bytes: int
+    measured_bytes: int
+
+
+class Search(Record):
+    """How the architecture was found."""
+
+    candidates_considered: NonNegativeInt
+    candidates_over_budget: NonNegativeInt
+    candidates_scored: NonNegativeInt
+    seconds: NonNegativeFloat
+    architecture: Architecture
+    score: float
+    score_name: str
+    #: memory, score or compute: what keeps the architecture from being wider, and a sentence that says so.
+    stopped_by: str
+    stopped_because: str
+    pareto: tuple[ParetoPoint, ...]
+
+
+class DrawnPopulation(Record):
+    """One population of the network, as it is drawn."""
+
+    name: str
+    shape: tuple[int, ...]
+    neurons: int
+    state_bits: int
+    fires: bool
+
+
+class DrawnConnection(Record):
+    """One connection of the network, as it is drawn."""
+
+    source: str
+    target: str
+    operation: str
+    weight: str | None
+    parameters: int
+    bits: int | None
+    delay: int
+    #: Whether an earlier connection already carries these weights.
+    shared: bool
+
+
+class DrawnNetwork(Record):
+    """The integer network without its values."""
+
+    input_shape: tuple[int, ...]
+    timesteps: int
+    parameters: int
+    populations: tuple[DrawnPopulation, ...]
+    connections: tuple[DrawnConnection, ...]
+
+
+class Epoch(Record):
+    """One epoch of training; epoch 0 is the network as the phase found it."""
+
+    phase: str
+    epoch: int
+    #: None for epoch 0.
+    train_loss: float | None
+    validation_loss: float
+    validation_accuracy: float
+
+
+class StageRun(Record):
+    """A stage's own provenance."""
+
+    stage: str
+    seconds: NonNegativeFloat
+    #: Hash of everything that decided its result.
+    key: str
+
+
+class Report(Record):
+    """Everything about one run."""
+
+    format: Literal[1] = 1
+    target: str
+    target_summary: str
+    dataset: str
+    #: SHA-256 over the dataset's files.
+    dataset_fingerprint: str
+    class_names: tuple[str, ...]
+    seed: int
+    preset: str
+    #: Gives this run again.
+    command: str
+    versions: Mapping[str, str]
+    #: Whether everything fits, estimated and measured.
+    fits: bool
+    #: Whether it fits, nothing differs, and every term is within its tolerance.
+    ok: bool
+    measured_by: MeasuredBy
+    measured_with: Mapping[str, str]
+    accuracy: Accuracy
+    parity: ParityCounts
+    footprint: tuple[TermRow, ...]
+    budget: tuple[Budget, ...]
+    search: Search
+    activity: Activity
+    analysis: Analysis
+    network: DrawnNetwork
+    training: tuple[Epoch, ...]
+    #: Epoch of the quantized training whose weights were kept.
+    best_epoch: int
+    examples: tuple[Example, ...]
+    artifacts: Mapping[str, str]
+    #: SHA-256 of each artifact.
+    artifact_hashes: Mapping[str, str]
+    stages: tuple[StageRun, ...]
+    seconds: NonNegativeFloat

@@ -1,0 +1,135 @@
+"""`report.html`: one page without scripts or external requests, drawn from a Report alone.
+
+Comes in: a Report. Goes out: HTML. The template holds the words, `style.css` the looks; this module decides what is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from markupsafe import Markup
+
+from pipeline.report.bars import region_bars
+from pipeline.report.charts import Interval, Line, Point, heat_map, intervals, line_chart, scatter
+from pipeline.report.contract import Report
+from pipeline.report.diagram import describe, network_diagram
+from pipeline.report.pictures import image_uri, spike_map_uri
+from stages.examples import Example
+from stages.verify import TermRow
+from targets.sizes import format_size
+
+_SPOKEN = {
+    "runtime": "on the target's runtime, on this machine",
+    "emulated": "in an emulator of the target's core",
+    "simulated": "in a simulator of the target",
+    "hardware": "on the target itself",
+}
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("pipeline.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=format_size, percent=_percent, difference=_difference)
+    style = Markup(files("pipeline.report").joinpath("templates/style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        style=style,
+        measured_where=_SPOKEN[report.measured_by],
+        regions=list(region_bars(report.budget, report.footprint)),
+        diagram=network_diagram(report.network),
+        wires=[(connection, describe(connection)) for connection in report.network.connections],
+        significance=_significance(report),
+        search_chart=_search(report),
+        curves=_curves(report),
+        rates=heat_map(report.activity.rates, "Spike rate of every population at every step"),
+        examples=[_shown(example, report) for example in report.examples],
+    )
+
+
+def _significance(report: Report) -> Markup:
+    analysis = report.analysis
+    rows = [
+        Interval(e.operation, e.best_change.mean, e.best_change.confidence, e.operation in analysis.kept)
+        for e in analysis.effects
+    ]
+    label = "Change of the best tenth of the scores when an operation is removed, with 95 % confidence"
+    return intervals(rows, label, "change of the best tenth of the scores without it, points")
+
+
+def _search(report: Report) -> Markup | None:
+    found = report.search
+    region = found.pareto[0].region if found.pareto else ""
+    front = [p for p in found.pareto if p.region == region]
+    if len(front) < 2:
+        return None
+    points = [
+        Point(
+            p.size_bytes,
+            p.score,
+            "chosen" if p.architecture == found.architecture else "front",
+            f"{format_size(p.size_bytes)}, {p.score:.2f} points: {len(p.architecture.cells)} cells, "
+            f"{p.architecture.channels} channels, {p.architecture.weight_bits} bits",
+        )
+        for p in front
+    ]
+    label = f"Score over memory in {region}: the Pareto front"
+    return scatter(points, label, f"estimated bytes in {region}", f"score ({found.score_name})")
+
+
+def _curves(report: Report) -> tuple[Markup, Markup]:
+    phases = dict.fromkeys(epoch.phase for epoch in report.training)
+    accuracy, loss = [], []
+    for phase in phases:
+        epochs = [epoch for epoch in report.training if epoch.phase == phase and epoch.epoch > 0]
+        accuracy.append(Line(phase, [epoch.validation_accuracy for epoch in epochs]))
+        loss.append(Line(phase, [epoch.validation_loss for epoch in epochs]))
+    return (
+        line_chart(accuracy, "Validation accuracy by epoch", "epoch", "{:.0%}"),
+        line_chart(loss, "Validation loss by epoch", "epoch", "{:g}"),
+    )
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """One test sample with pictures."""
+
+    label: str
+    prediction: str
+    image: str
+    #: Name of each population and a picture of its spikes.
+    spikes: tuple[tuple[str, str], ...]
+    #: Class name, final score, and its place between the lowest and the highest in percent.
+    scores: tuple[tuple[str, int, float], ...]
+
+
+def _shown(example: Example, report: Report) -> ShownExample:
+    final = example.scores[-1]
+    low, high = min(final), max(final)
+    places = [100 * (score - low) / ((high - low) or 1) for score in final]
+    firing = [population for population in report.network.populations if population.name in example.spikes]
+    spikes = {p: example.raster(p.name, report.activity.timesteps)[:, : p.neurons] for p in firing}
+    return ShownExample(
+        label=report.class_names[example.label],
+        prediction=report.class_names[example.prediction],
+        image=image_uri(example.image, example.image_shape),
+        spikes=tuple((p.name, spike_map_uri(raster, p.shape)) for p, raster in spikes.items()),
+        scores=tuple(zip(report.class_names, final, places, strict=True)),
+    )
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def _difference(row: TermRow) -> str:
+    difference = row.estimated_bytes - row.measured_bytes
+    return f"{difference:+,} B ({difference / row.measured_bytes:+.2%})"

@@ -1,0 +1,44 @@
+"""The closure of imports: what a stage can reach, and no more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.sources import closure
+
+
+def test_a_stage_reaches_its_own_code_and_no_family() -> None:
+    found = closure(("stages.export",))
+    assert {"stages/export.py", "targets/fit.py", "targets/network.py", "targets/__init__.py"} <= found.files.keys()
+    assert not [path for path in found.files if path.startswith(("targets/loihi", "targets/onnxruntime", "pipeline"))]
+
+
+def test_a_door_reaches_its_family_alone() -> None:
+    found = closure(("stages.export", "targets.loihi.export"))
+    families = {path.split("/")[1] for path in found.files if path.count("/") > 1 and path.startswith("targets/")}
+    assert families == {"loihi"}
+
+
+def test_imports_within_functions_count() -> None:
+    assert "targets/network_rules.py" in closure(("targets.network",)).files
+
+
+def test_data_files_of_a_family_count() -> None:
+    assert "targets/loihi/requirements.txt" in closure(("targets.loihi.export",), ("targets/loihi",)).files
+
+
+def test_versions_are_found_by_the_name_that_is_imported() -> None:
+    tools = closure(("stages.data.catalog",)).tools()
+    assert {"python", "numpy", "scikit-learn"} <= tools.keys()
+    assert "sys" not in tools
+
+
+@pytest.mark.parametrize("library", ["torch", "sklearn", "onnxruntime"])
+def test_nothing_is_imported_to_find_this_out(library: str) -> None:
+    code = "import sys; from pipeline.sources import closure; closure(('stages.data.catalog',)).tools();"
+    code += f"print({library!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
