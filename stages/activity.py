@@ -21,19 +21,19 @@ def spike_counts(trace: Trace) -> dict[str, NDArray[np.int64]]:
     return {name: spikes.reshape(len(spikes), -1).sum(1, dtype=np.int64) for name, spikes in trace.spikes.items()}
 
 
-def synaptic_operations(network: Network, trace: Trace, inputs: NDArray[np.uint8]) -> int:
-    """Additions that spikes cause, over all samples and steps (input spikes count, pixels do not)."""
-    total = 0
+def synaptic_operations(network: Network, trace: Trace, inputs: NDArray[np.uint8]) -> dict[str, int]:
+    """Additions that spikes cause in each population, over all samples and steps (input spikes count, pixels do not)."""
+    totals = {population.name: 0 for population in network.populations}
     for connection in network.connections:
-        reached = fan_out(network, connection)
-        if connection.source == INPUT:
-            if network.input.spiking:
-                total += int((inputs.sum((0, 1), dtype=np.int64) * reached).sum())
+        if connection.source != INPUT:
+            spikes = trace.spikes[connection.source]
+            arriving = spikes[: len(spikes) - connection.delay].sum((0, 1), dtype=np.int64)
+        elif network.input.spiking:
+            arriving = inputs.sum((0, 1), dtype=np.int64)
+        else:
             continue
-        spikes = trace.spikes[connection.source]
-        arriving = spikes[: len(spikes) - connection.delay]
-        total += int((arriving.sum((0, 1), dtype=np.int64) * reached).sum())
-    return total
+        totals[connection.target] += int((arriving * fan_out(network, connection)).sum())
+    return totals
 
 
 def pixel_operations(network: Network) -> int:

@@ -90,6 +90,8 @@ class Activity(Record):
     spike_rate: float
     #: Additions caused by spikes, per sample.
     synaptic_operations: float
+    #: The same by the population that they arrive in.
+    operations: Mapping[str, float]
     #: Multiplications by pixels, per sample.
     pixel_operations: int
     timesteps: PositiveInt
@@ -184,14 +186,15 @@ class _Replay:
         self.network = network
         self.parity = Parity()
         self.correct = 0
-        self.operations = 0
+        self.operations = {population.name: 0 for population in network.populations}
         self.spikes = {p.name: np.zeros(network.timesteps, np.int64) for p in network.populations if p.fires}
         self.examples: list[Example] = []
 
     def add(self, first: int, golden: Trace, actual: Trace, part: Split) -> None:
         self.parity = self.parity.plus(compare_traces(self.network, golden, actual, first))
         self.correct += int((actual.predictions == part.labels).sum())
-        self.operations += synaptic_operations(self.network, golden, part.images)
+        for name, count in synaptic_operations(self.network, golden, part.images).items():
+            self.operations[name] += count
         for name, counts in spike_counts(golden).items():
             self.spikes[name] += counts
         if not self.examples:
@@ -210,7 +213,8 @@ class _Replay:
         rates = {name: tuple(float(n) / (samples * size[name]) for n in counts) for name, counts in self.spikes.items()}
         return Activity(
             spike_rate=self.parity.spikes_fired / (samples * steps * neurons(self.network)),
-            synaptic_operations=self.operations / samples,
+            synaptic_operations=sum(self.operations.values()) / samples,
+            operations={name: count / samples for name, count in self.operations.items()},
             pixel_operations=pixel_operations(self.network) * steps,
             timesteps=steps,
             rates=rates,

@@ -6,8 +6,10 @@ where names of the stages become names of the contract.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from pipeline.chain import ARTIFACT, Job, folder_name
 from pipeline.manifest import Manifest
@@ -26,9 +28,11 @@ from pipeline.report.contract import (
 from stages.analyze import Analysis
 from stages.export import Exported
 from stages.quantize import Quantized
-from stages.search import SearchResult
+from stages.search import LOG, SearchResult
 from stages.verify import Verification
 from targets.network import Connection, Conv, Dense, Network, Pool
+
+_MOST_CANDIDATES = 2000
 
 
 def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
@@ -57,7 +61,7 @@ def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
         parity=_parity(verification, quantized),
         footprint=verification.footprint,
         budget=tuple(Budget(**row.model_dump()) for row in verification.budget),
-        search=_search(job.result(SearchResult), manifests["search"]),
+        search=_search(job.result(SearchResult), manifests["search"], job.folder_of("search") / LOG),
         activity=verification.activity,
         analysis=job.result(Analysis),
         network=draw(job.network()),
@@ -97,10 +101,15 @@ def _parity(verification: Verification, quantized: Quantized) -> ParityCounts:
     )
 
 
-def _search(found: SearchResult, manifest: Manifest) -> Search:
-    return Search(
-        seconds=manifest.seconds, **{name: getattr(found, name) for name in Search.model_fields if name != "seconds"}
+def _search(found: SearchResult, manifest: Manifest, log: Path) -> Search:
+    region = found.pareto[0].region if found.pareto else ""
+    lines = log.read_text(encoding="utf-8").splitlines()[1:]
+    scored = [candidate for candidate in map(json.loads, lines) if candidate["score"] is not None]
+    candidates = tuple(
+        (c["region_bytes"][region], c["score"]) for c in scored[:_MOST_CANDIDATES] if region in c["region_bytes"]
     )
+    taken = {name: getattr(found, name) for name in Search.model_fields.keys() - {"seconds", "candidates"}}
+    return Search(seconds=manifest.seconds, candidates=candidates, **taken)
 
 
 def _versions(manifests: Mapping[str, Manifest]) -> dict[str, str]:

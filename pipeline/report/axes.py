@@ -31,7 +31,8 @@ class Axis:
         """At most about six round values within the range."""
         if self.logarithmic:
             exponents = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
-            fine = (1, 2, 5) if self.high / self.low < 100 else (1,)
+            ratio = self.high / self.low
+            fine = (1, 2, 3, 4, 5, 7) if ratio < 8 else (1, 2, 5) if ratio < 100 else (1,)
             values = [factor * 10.0**exponent for exponent in exponents for factor in fine]
         else:
             size = _round_step((self.high - self.low) / 5)

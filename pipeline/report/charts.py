@@ -25,13 +25,21 @@ class Line:
     values: Sequence[float]
 
 
-def line_chart(lines: Sequence[Line], label: str, x_name: str, y_format: str) -> Markup:
+def line_chart(
+    lines: Sequence[Line],
+    label: str,
+    x_name: str,
+    y_format: str,
+    highest: float | None = None,
+    logarithmic: bool = False,
+) -> Markup:
     """Curves with their names at the end of each."""
     values = [value for line in lines for value in line.values]
     longest = max(len(line.values) for line in lines)
     room = 12 + 7 * max(len(line.name) for line in lines)
     x = Axis(1, max(longest, 2), LEFT, WIDTH - RIGHT - room)
-    y = Axis(min(values), max(values) if max(values) > min(values) else min(values) + 1, HEIGHT - BOTTOM, TOP)
+    above = max(values) if max(values) > min(values) else min(values) + 1
+    y = Axis(min(values), highest or above, HEIGHT - BOTTOM, TOP, logarithmic)
     parts = frame(x, y, x_name, y_format)
     ends: list[float] = []
     for index, line in enumerate(lines):
@@ -65,7 +73,7 @@ def scatter(points: Sequence[Point], label: str, x_name: str, y_name: str) -> Ma
     x = Axis(min(xs) * 0.9, max(xs) * 1.1, LEFT, WIDTH - RIGHT, logarithmic=True)
     y = Axis(min(ys) - margin, max(ys) + margin, HEIGHT - BOTTOM, TOP)
     parts = [*frame(x, y, x_name, sizes=True), text(LEFT + 6, TOP + 10, y_name, "axis-name")]
-    front = sorted((point for point in points if point.kind == "front"), key=lambda point: point.x)
+    front = sorted((point for point in points if point.kind != "candidate"), key=lambda point: point.x)
     joined = " ".join(f"{x(point.x):.1f},{y(point.y):.1f}" for point in front)
     parts.append(element("polyline", points=joined, class_="front-line"))
     for kind, radius in (("candidate", 3.0), ("front", 4.0), ("chosen", 7.0)):

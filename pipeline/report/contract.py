@@ -77,6 +77,8 @@ class Search(Record):
     stopped_by: str
     stopped_because: str
     pareto: tuple[ParetoPoint, ...]
+    #: Estimated bytes in the region of the Pareto front, and score, of candidates that were scored.
+    candidates: tuple[tuple[int, float], ...]
 
 
 class DrawnPopulation(Record):

@@ -47,6 +47,7 @@ def render(report: Report) -> str:
         regions=list(region_bars(report.budget, report.footprint)),
         diagram=network_diagram(report.network),
         wires=[(connection, describe(connection)) for connection in report.network.connections],
+        layers=layers(report),
         significance=_significance(report),
         search_chart=_search(report),
         curves=_curves(report),
@@ -66,22 +67,21 @@ def _significance(report: Report) -> Markup:
 
 
 def _search(report: Report) -> Markup | None:
+    """Scored candidates and the Pareto front in the region that the front is about; None where there is one point only."""
     found = report.search
-    region = found.pareto[0].region if found.pareto else ""
-    front = [p for p in found.pareto if p.region == region]
-    if len(front) < 2:
+    front = [point for point in found.pareto if point.region == found.pareto[0].region]
+    if len(front) + len(found.candidates) < 2:
         return None
     points = [
-        Point(
-            p.size_bytes,
-            p.score,
-            "chosen" if p.architecture == found.architecture else "front",
-            f"{format_size(p.size_bytes)}, {p.score:.2f} points: {len(p.architecture.cells)} cells, "
-            f"{p.architecture.channels} channels, {p.architecture.weight_bits} bits",
-        )
-        for p in front
+        Point(size, score, "candidate", f"{format_size(size)}, {score:.2f} points") for size, score in found.candidates
     ]
-    label = f"Score over memory in {region}: the Pareto front"
+    for point in front:
+        a = point.architecture
+        cells = f"{len(a.cells)} cells, {a.channels} channels, {a.weight_bits} bits"
+        label = f"{format_size(point.size_bytes)}, {point.score:.2f} points: {cells}"
+        points.append(Point(point.size_bytes, point.score, "chosen" if a == found.architecture else "front", label))
+    region = front[0].region
+    label = f"Score over memory in {region} for {len(points)} candidates"
     return scatter(points, label, f"estimated bytes in {region}", f"score ({found.score_name})")
 
 
@@ -93,9 +93,44 @@ def _curves(report: Report) -> tuple[Markup, Markup]:
         accuracy.append(Line(phase, [epoch.validation_accuracy for epoch in epochs]))
         loss.append(Line(phase, [epoch.validation_loss for epoch in epochs]))
     return (
-        line_chart(accuracy, "Validation accuracy by epoch", "epoch", "{:.0%}"),
-        line_chart(loss, "Validation loss by epoch", "epoch", "{:g}"),
+        line_chart(accuracy, "Validation accuracy by epoch", "epoch", "{:.0%}", highest=1.0),
+        line_chart(loss, "Validation loss by epoch", "epoch", "{:g}", logarithmic=True),
     )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One population with what leads into it."""
+
+    name: str
+    shape: str
+    neurons: int
+    weights: int
+    state_bytes: int
+    #: Spikes per neuron and step; None for the readout.
+    rate: float | None
+    #: Additions that spikes into it cause, per sample.
+    operations: float
+
+
+def layers(report: Report) -> list[Layer]:
+    """The rows of the table of layers; shared weights count where they appear first."""
+    rows = []
+    for population in report.network.populations:
+        into = [c for c in report.network.connections if c.target == population.name]
+        rates = report.activity.rates.get(population.name)
+        rows.append(
+            Layer(
+                population.name,
+                "×".join(str(length) for length in population.shape),
+                population.neurons,
+                sum(c.parameters for c in into if not c.shared),
+                population.neurons * population.state_bits // 8,
+                sum(rates) / len(rates) if rates else None,
+                report.activity.operations.get(population.name, 0.0),
+            )
+        )
+    return rows
 
 
 @dataclass(frozen=True)
