@@ -51,9 +51,11 @@ def line_chart(
 
 
 def _apart(wanted: float, taken: Sequence[float]) -> float:
-    """The nearest height to `wanted` at which a label covers no other."""
-    shifts = sorted((step * sign for step in range(0, 100, 2) for sign in (1, -1)), key=abs)
-    return next(wanted + shift for shift in shifts if all(abs(wanted + shift - other) >= 15 for other in taken))
+    """The nearest height to `wanted` at which a label covers no other and not the axis."""
+    lowest = HEIGHT - BOTTOM - 4
+    shifts = sorted((step * sign for step in range(0, 200, 2) for sign in (1, -1)), key=abs)
+    heights = (min(wanted, lowest) + shift for shift in shifts)
+    return next(y for y in heights if y <= lowest and all(abs(y - other) >= 15 for other in taken))
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ class Interval:
 
 def intervals(rows: Sequence[Interval], label: str, x_name: str) -> Markup:
     """One dot with a bar per row, and a line at zero."""
-    low = min(0.0, *(row.mean - row.spread for row in rows))
-    high = max(0.0, *(row.mean + row.spread for row in rows))
+    low = min([0.0, *(row.mean - row.spread for row in rows)])
+    high = max([0.0, *(row.mean + row.spread for row in rows)])
     margin = (high - low) * 0.06 or 1
     x = Axis(low - margin, high + margin, 110, WIDTH - RIGHT)
     bottom = _ROW * len(rows) + 6

@@ -56,12 +56,13 @@ class _Layout:
             for index, name in enumerate(names):
                 x = self.left + room / 2 + (index - (len(names) - 1) / 2) * (_BOX_WIDTH + _GAP_X)
                 self.centre[name] = (x, _MARGIN + _BOX_HEIGHT / 2 + number * (_BOX_HEIGHT + _GAP_Y))
-        between = Counter[tuple[str, str]]()
+        #: How many connections there are between two boxes.
+        self.between = Counter[tuple[str, str]]()
         #: How many connections between the same two boxes come before each connection.
         self.parallel: list[int] = []
         for connection in network.connections:
-            self.parallel.append(between[connection.source, connection.target])
-            between[connection.source, connection.target] += 1
+            self.parallel.append(self.between[connection.source, connection.target])
+            self.between[connection.source, connection.target] += 1
 
 
 def _box(layout: _Layout, name: str, shape: Sequence[int], below: str, kind: str) -> str:
@@ -95,7 +96,8 @@ def _wire(layout: _Layout, index: int, connection: DrawnConnection) -> str:
         start, end = y0 + _BOX_HEIGHT / 2, y1 - _BOX_HEIGHT / 2 - 2
         bend, a, b = (end - start) / 2, x0 + shift, x1 + shift
         path = f"M{a:.1f},{start:.1f} C{a:.1f},{start + bend:.1f} {b:.1f},{end - bend:.1f} {b:.1f},{end:.1f}"
-        label = text((x0 + x1) / 2 + shift + 8, (start + end) / 2 + 4 + shift, words, "wire-name")
+        beside = 14 * (layout.between[connection.source, connection.target] - 1) + 8
+        label = text((x0 + x1) / 2 + beside, (start + end) / 2 + 4 + shift, words, "wire-name")
     classes = "wire" + (" delayed" if connection.delay else "") + (" shared" if connection.shared else "")
     line = element("path", d=path, class_=classes, marker_end="url(#arrow)")
     return element("g", title(f"{connection.source} to {connection.target}: {words}"), line, label)
