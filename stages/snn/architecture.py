@@ -105,6 +105,7 @@ class _Lowering:
         self.populations: list[Population] = []
         self.paths: dict[str, list[_Path]] = {}
         self.weights: dict[str, Weight] = {}
+        self.known: dict[tuple[object, ...], str] = {}
 
     def network(self) -> Network:
         """Walks the whole architecture."""
@@ -191,10 +192,10 @@ class _Lowering:
         self, name: str, shape: tuple[int, ...], current: Sequence[_Path], theta: float = 1.0, shared: bool = True
     ) -> str:
         """The firing population that receives a current: an existing one that computes the same, else a new one."""
-        if shared:
-            for other in self.populations:
-                if other.theta == theta and Counter(self.paths[other.name]) == Counter(current):
-                    return other.name
+        same = (shape, theta, frozenset(Counter(current).items()))
+        if shared and same in self.known:
+            return self.known[same]
+        self.known.setdefault(same, name)
         self.populations.append(Population(name, shape, self.neuron, theta=theta))
         self.paths[name] = list(current)
         return name
