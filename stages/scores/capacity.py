@@ -33,15 +33,17 @@ def macro_points(a: Architecture) -> float:
     """Points for a macro-architecture, whatever its cells are."""
     width = -WIDTH_POINTS / sqrt(a.channels)
     quantization = -QUANTIZATION_POINTS * 2.0 ** (-2 * a.weight_bits)
-    resolution = -RESOLUTION_POINTS / min(last_map(a))
+    resolution = -RESOLUTION_POINTS / min(maps(a)[-1])
     pooling = -POOLING_POINTS * log2(a.head_pool)
     depth = -CELL_POINTS * 2.0 ** (-2 * len(a.cells))
     return width + quantization + resolution + pooling + depth
 
 
-def last_map(a: Architecture) -> tuple[int, int]:
-    """Rows and columns that the last cell sees."""
+def maps(a: Architecture) -> list[tuple[int, int]]:
+    """Rows and columns that each cell sees."""
     rows, columns = ((size - 1) // a.stem_stride + 1 for size in a.input_shape[1:])
+    seen = [(rows, columns)]
     for _ in a.cells[1:]:
         rows, columns = (rows - 1) // 2 + 1, (columns - 1) // 2 + 1
-    return rows, columns
+        seen.append((rows, columns))
+    return seen

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 def sahd(subject: Subject) -> float:
     """The score of an untrained network of the architecture's own width."""
-    network = subject.network()
-    spikes = subject.batch.probe.spikes(network)
-    return log_det_kernel((spikes[name], times) for name, times in layers(network))
+    spikes = subject.spikes()
+    return log_det_kernel((spikes[name], times) for name, times in layers(subject.network()))
 
 
 def layers(network: Network) -> list[tuple[str, int]]:

@@ -33,7 +33,6 @@ class Probe:
     def __init__(
         self,
         images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
         *,
         timesteps: int,
         seed: int = 0,
@@ -43,7 +42,6 @@ class Probe:
         """`images` is [N, C, H, W] pixels, or [N, T, C, H, W] frames if `spiking`. All thresholds are multiplied by
         `threshold_scale`: 4/3 gives SNASNet's neurons, which scale their input by 3/4 instead.
         """
-        self.labels = torch.from_numpy(np.ascontiguousarray(labels))
         self.timesteps, self.seed, self.threshold_scale = timesteps, seed, threshold_scale
         frames = torch.from_numpy(np.ascontiguousarray(images)).float()
         self.inputs = frames.transpose(0, 1)[:timesteps] if spiking else frames[None] / 255

@@ -7,7 +7,7 @@ and the spikes of that network untrained. torch is imported only when spikes are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Images are averaged down to at most about this many rows and columns before networks are probed with them.
 PROBE_PIXELS = 16
+#: Images of `Subject.small_rates`.
+SMALL_PROBE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +41,32 @@ class Batch:
     seed: int = 0
     spiking: bool = False
 
+    #: Factor on all thresholds: 4/3 for SNASNet's neurons, which take 3/4 of their input.
+    threshold_scale: float = 1.0
+
+    #: Spike rates of small networks by architecture; see `Subject.small_rates`.
+    known_rates: dict[Architecture, tuple[float, ...]] = field(default_factory=dict)
+
     @cached_property
     def probe(self) -> Probe:
-        """Runs networks on this batch and remembers what they share."""
+        """Runs networks on all images of this batch, and remembers what they share."""
+        return self._probe(len(self.images))
+
+    @cached_property
+    def small_probe(self) -> Probe:
+        """Runs networks on the first few images."""
+        return self._probe(SMALL_PROBE)
+
+    def _probe(self, samples: int) -> Probe:
         from stages.scores.probe import Probe
 
-        return Probe(self.images, self.labels, timesteps=self.timesteps, seed=self.seed, spiking=self.spiking)
+        return Probe(
+            self.images[:samples],
+            timesteps=self.timesteps,
+            seed=self.seed,
+            spiking=self.spiking,
+            threshold_scale=self.threshold_scale,
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -67,9 +89,20 @@ class Subject:
         scale = {"input_shape": self.batch.input_shape, "timesteps": self.batch.timesteps}
         return lower(a.model_copy(update={**scale, "channels": channels or a.channels}), self.profile)
 
-    def spikes(self, channels: int | None = None) -> Mapping[str, Tensor]:
+    def spikes(self) -> Mapping[str, Tensor]:
         """0/1 floats [T, N, *shape] of every population that fires, in the untrained network."""
-        return self.batch.probe.spikes(self.network(channels))
+        return self.batch.probe.spikes(self.network())
+
+    def small_rates(self, channels: int) -> tuple[float, ...]:
+        """Spike rate of every firing population, in order, in an untrained network of this width on the first few images.
+
+        It depends on the cells and not on bits or the architecture's own width, so that it is computed once for all.
+        """
+        same = self.architecture.model_copy(update={"channels": channels, "weight_bits": 8})
+        if same not in self.batch.known_rates:
+            spikes = self.batch.small_probe.spikes(self.network(channels))
+            self.batch.known_rates[same] = tuple(float(fired.mean()) for fired in spikes.values())
+        return self.batch.known_rates[same]
 
 
 def batch_of(dataset: Dataset, samples: int, *, timesteps: int, seed: int, pixels: int = PROBE_PIXELS) -> Batch:
