@@ -82,7 +82,7 @@ class Analysis(BaseModel):
 RULE = (
     "zero and skip cost no weights and stay unless removing them raises the best tenth of the scores; any other operation "
     "stays only if removing it lowers the best tenth; both by more than the tolerance and the 95 % confidence interval. Of the "
-    "sets of kernel sizes, the one with the fewest weights whose best tenth is within the same margin of the best set's"
+    "sets of kernel sizes, the one whose best tenth is highest at equal weights; within the same margin, the lightest"
 )
 
 

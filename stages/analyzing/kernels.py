@@ -17,6 +17,9 @@ from stages.analyzing.trial import Trial
 from stages.progress import Progress
 from stages.searching.space import CellSpace
 
+#: Cells per set whose memory is estimated.
+SIZED = 8
+
 
 class KernelSet(BaseModel):
     """Cells whose convolutions have one of these sizes."""
@@ -24,10 +27,12 @@ class KernelSet(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sizes: tuple[int, ...]
-    #: Mean score of random cells, and of their best tenth.
+    #: Mean score of random cells, and of their best tenth, at one width for all sets.
     score: Interval
     best_score: Interval
-    #: Means over the same cells.
+    #: The best tenth, each cell at the width at which it weighs what cells of 3x3 kernels weigh.
+    best_score_at_equal_weights: Interval
+    #: Means over random cells at one width.
     weights: float
     region_bytes: Mapping[str, float]
 
@@ -38,27 +43,43 @@ def kernel_study(
     """One row per set. Graphs are drawn once a repeat, so that sets differ by their kernels alone."""
     rows = []
     for sizes in sets:
-        scores, best, weights = [], [], []
+        scores, best, equal, weights = [], [], [], []
         sized: dict[str, list[int]] = {}
         for trial in trials:
             drawn = cells_of(sizes, cells, trial.seed)
             rated = trial.scores(drawn, progress, f"kernel sizes {', '.join(map(str, sizes))}")
             scores.append(mean(rated))
             best.append(best_tenth(rated))
-            for cell in dict.fromkeys(drawn):
-                weights.append(trial.network(cell).parameters)
-                for region, size_bytes in trial.region_bytes(cell).items():
-                    sized.setdefault(region, []).append(size_bytes)
+            reference = mean(trial.network(cell).parameters for cell in cells_of((3,), cells, trial.seed))
+            equal.append(best_tenth(at_equal_weights(drawn, trial, reference, progress)))
+            weights += [trial.network(cell).parameters for cell in drawn]
+        for cell in cells_of(sizes, SIZED, trials[0].seed):
+            for region, size_bytes in trials[0].region_bytes(cell).items():
+                sized.setdefault(region, []).append(size_bytes)
         rows.append(
             KernelSet(
                 sizes=sizes,
                 score=Interval.of(scores),
                 best_score=Interval.of(best),
+                best_score_at_equal_weights=Interval.of(equal),
                 weights=mean(weights),
                 region_bytes={region: mean(values) for region, values in sized.items()},
             )
         )
     return rows
+
+
+def at_equal_weights(cells: Sequence[str], trial: Trial, reference: float, progress: Progress) -> list[float]:
+    """Scores of cells, each at the width at which its network weighs about as much as `reference`."""
+    channels = trial.template.channels
+    by_width: dict[int, list[str]] = {}
+    for cell in cells:
+        width = max(1, round(channels * (reference / trial.network(cell).parameters) ** 0.5))
+        by_width.setdefault(width, []).append(cell)
+    rated = [
+        trial.at(width).scores(same, progress, "kernel sizes at equal weights") for width, same in by_width.items()
+    ]
+    return [score for scores in rated for score in scores]
 
 
 def cells_of(sizes: Sequence[int], count: int, seed: int) -> list[str]:
@@ -76,8 +97,8 @@ def cells_of(sizes: Sequence[int], count: int, seed: int) -> list[str]:
 
 
 def chosen_kernels(rows: Sequence[KernelSet], tolerance: float) -> KernelSet:
-    """The set with the fewest weights whose best cells are within the margin of the best set's."""
-    top = max(rows, key=lambda row: row.best_score.mean)
-    margin = max(tolerance, top.best_score.confidence)
-    good = [row for row in rows if row.best_score.mean >= top.best_score.mean - margin]
-    return min(good, key=lambda row: row.weights)
+    """The set whose best cells score highest at equal weights; of those within the margin of it, the lightest."""
+    top = max(rows, key=lambda row: row.best_score_at_equal_weights.mean)
+    margin = max(tolerance, top.best_score_at_equal_weights.confidence)
+    bar = top.best_score_at_equal_weights.mean - margin
+    return min((row for row in rows if row.best_score_at_equal_weights.mean >= bar), key=lambda row: row.weights)

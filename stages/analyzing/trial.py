@@ -6,7 +6,7 @@ Comes in: genotypes. Goes out: scores, weights and bytes. The same cell is score
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stages.data.dataset import Dataset
 from stages.progress import Progress
@@ -54,6 +54,10 @@ class Trial:
             spiking_input=dataset.spiking,
         )
         return cls(seed, profile, batch_of(dataset, images, timesteps=timesteps, seed=seed), score, template, jobs)
+
+    def at(self, channels: int) -> Trial:
+        """The same repeat with networks of another width."""
+        return replace(self, template=self.template.model_copy(update={"channels": channels}), known={})
 
     def scores(self, cells: Sequence[str], progress: Progress, what: str) -> list[float]:
         """One score per genotype, in the same order."""

@@ -23,7 +23,6 @@ from targets.errors import ConfigurationError, UnsupportedOperationError
 from targets.families import family_named
 from targets.fit import findings, footprint_fits_every_region
 from targets.footprint import Footprint
-from targets.network import Network
 from targets.profile import Profile
 
 _NO_TERMS = Footprint((), "estimated", {})
@@ -61,27 +60,25 @@ class Evaluator:
         self.family = family_named(profile.family)
         self._sized: dict[Architecture, Candidate] = {}
         self._scored: dict[Architecture, Candidate] = {}
-        self._too_costly: set[Architecture] = set()
+        self._operations: dict[Architecture, int] = {}
 
     def sized(self, architecture: Architecture) -> Candidate:
         """Bytes and operations from shapes alone."""
         known = self._sized.get(architecture)
         if known is None:
-            known = self._sized[architecture] = self._size(architecture, lower(architecture, self.profile))
+            known = self._sized[architecture] = self._size(architecture)
         return known
 
-    def allows(self, architecture: Architecture, max_synaptic_operations: int) -> bool:
-        """Whether an architecture fits the target and a compute limit; the cheaper question is asked first."""
-        known = self._sized.get(architecture)
+    def operations(self, architecture: Architecture) -> int:
+        """Synaptic operations alone, which cost much less to know than bytes."""
+        same = architecture.model_copy(update={"weight_bits": 8})  # bits do not change the count
+        known = self._operations.get(same)
         if known is None:
-            network = lower(architecture, self.profile)
-            if synaptic_operations(network) > max_synaptic_operations:
-                self._too_costly.add(architecture)
-                return False
-            known = self._sized[architecture] = self._size(architecture, network)
-        return known.fits and known.synaptic_operations <= max_synaptic_operations
+            known = self._operations[same] = synaptic_operations(lower(architecture, self.profile))
+        return known
 
-    def _size(self, architecture: Architecture, network: Network) -> Candidate:
+    def _size(self, architecture: Architecture) -> Candidate:
+        network = lower(architecture, self.profile)
         operations = synaptic_operations(network)
         found = findings(network, self.profile, _NO_TERMS)  # the rules alone, without a footprint
         region_bytes: dict[str, int] = {}
@@ -135,8 +132,8 @@ class Evaluator:
 
     @property
     def considered(self) -> int:
-        """Distinct architectures that were sized."""
-        return len(self._sized.keys() | self._too_costly)
+        """Distinct architectures whose operations or bytes were counted."""
+        return len(self._sized.keys() | self._operations.keys())
 
     @property
     def over_budget(self) -> int:

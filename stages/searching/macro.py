@@ -7,13 +7,13 @@ Comes in: cells, the macro choices, an Evaluator for sizes. Goes out: architectu
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import log2
 
-from stages.scores.capacity import WIDTH_POINTS, last_map, macro_points
+from stages.scores.capacity import WIDTH_POINTS, macro_points, maps
 from stages.searching.candidates import Evaluator
 from stages.snn.architecture import Architecture
 
@@ -46,7 +46,7 @@ class MacroChoices:
             self.architecture(cells, bits, pool, stride, hidden)
             for bits, pool, stride, hidden in product(self.weight_bits, self.head_pools, self.stem_strides, self.hidden)
         ]
-        possible = [a for a in found if min(last_map(a)) >= a.head_pool]
+        possible = [a for a in found if min(maps(a)[-1]) >= a.head_pool]
         return sorted(possible, key=macro_points, reverse=True)
 
     def architecture(self, cells: tuple[str, ...], bits: int, pool: int, stride: int, hidden: int) -> Architecture:
@@ -101,11 +101,26 @@ def filled(cells: tuple[str, ...], choices: MacroChoices, evaluator: Evaluator) 
 
 
 def widest(widths: Sequence[Architecture], limit: int, evaluator: Evaluator) -> Architecture | None:
-    """The last of rising widths that fits the target and the compute limit; None if not even the first does."""
-    if not widths or not evaluator.allows(widths[0], limit):
+    """The last of rising widths that fits the target and the compute limit; None if not even the first does.
+
+    The compute limit is bisected first, since counting operations is much cheaper than estimating memory. The width that it
+    allows is estimated next: on targets with room to spare that is the only estimate.
+    """
+    affordable = _last_true(widths, lambda a: evaluator.operations(a) <= limit)
+    if affordable is None:
         return None
-    low, high = 0, len(widths)
+    if evaluator.sized(widths[affordable]).fits:
+        return widths[affordable]
+    fitting = _last_true(widths[:affordable], lambda a: evaluator.sized(a).fits)
+    return None if fitting is None else widths[fitting]
+
+
+def _last_true(items: Sequence[Architecture], holds: Callable[[Architecture], bool]) -> int | None:
+    """Index of the last item for which a property holds that, once lost, stays lost; None if it never holds."""
+    if not items or not holds(items[0]):
+        return None
+    low, high = 0, len(items)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if evaluator.allows(widths[middle], limit) else (low, middle)
-    return widths[low]
+        low, high = (middle, high) if holds(items[middle]) else (low, middle)
+    return low

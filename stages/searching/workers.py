@@ -33,7 +33,7 @@ def rate_all(
     """Scores one by one, as they become known."""
     if jobs > 1 and len(architectures) >= WORTH_PROCESSES:
         context = multiprocessing.get_context("spawn")
-        job = _Job(profile, replace(batch), rate)  # a copy without what this process remembers
+        job = _Job(profile, replace(batch, known_rates={}), rate)  # a copy without what this process remembers
         with ProcessPoolExecutor(jobs, context, _begin, (job,)) as pool:
             results: Iterator[float] = pool.map(_work, architectures, chunksize=4)
             yield from _counted(results, len(architectures), progress, what)

@@ -75,7 +75,14 @@ def test_the_rule(operation: str, changes: tuple[float, ...], kept: bool) -> Non
 def test_the_lighter_of_two_equal_kernel_sets_is_chosen() -> None:
     def row(size: int, best: float, weights: float) -> KernelSet:
         interval = Interval(mean=best, spread=0, confidence=0)
-        return KernelSet(sizes=(size,), score=interval, best_score=interval, weights=weights, region_bytes={})
+        return KernelSet(
+            sizes=(size,),
+            score=interval,
+            best_score=interval,
+            best_score_at_equal_weights=interval,
+            weights=weights,
+            region_bytes={},
+        )
 
     rows = [row(1, -3.0, 10), row(3, -1.02, 20), row(5, -1.0, 30)]
     assert chosen_kernels(rows, 0.05).sizes == (3,)

@@ -48,7 +48,7 @@ def found(profile: Profile, folder: Path, config: SearchConfig = SMALL, *kept: s
     return search(digits(), profile, analysis(*(kept or ("zero", "skip", "conv3x3"))), config, folder, silent)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     flash=st.integers(60, 40_000),
     ram=st.integers(150, 30_000),
