@@ -90,6 +90,8 @@ class NeuronTable(Table):
     #: Widths of a stored threshold (unsigned) and bias (signed), before the shift by fraction_bits; None: as the state.
     threshold_bits: int | None = Field(default=None, ge=2, le=32)
     bias_bits: int | None = Field(default=None, ge=2, le=32)
+    #: Whether the current of constant pixels is written into the bias (no graded input), and counts there.
+    pixels_in_bias: bool = False
     source: str
 
     @property

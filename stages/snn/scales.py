@@ -4,12 +4,14 @@ Populations that share a weight, directly or through others, add integers of the
 one for all channels) serves all their weights: w is stored as round(w / u). Brevitas can share a quantizer between layers,
 but only between layers of equal bits, and its scale knows the weights alone. Here u is the least that lets everything fit:
 
-    weights      |w| <= u (2**(bits - 1) - 1)
+    weights      |w| <= u (2**(bits - 1) - 1), or where it is less, u = 2 mean |w| / sqrt(2**(bits - 1) - 1)
     thresholds   theta resolution <= u * largest threshold
-    biases       |b| resolution <= u * largest bias
+    biases       |b| resolution (+ what pixels add, if they enter through the bias) <= u * largest bias
     membranes    reach <= u * largest membrane potential
 
-reach is what a membrane potential can come to in the worst case, over all inputs (`reach_of`). A narrow membrane therefore
+The mean replaces the maximum at 2 bits only, where the few largest weights would turn all others into zeros; it is the
+initial step of learned step size quantization (Esser et al. 2020, arXiv 1902.08153), and weights beyond it are clipped.
+reach is what a membrane potential can come to in the worst case, over all inputs (`floors`). A narrow membrane therefore
 costs weight bits where it must, and never saturates. Gradients flow through the weights' part, as in Brevitas' own
 `Int8WeightPerChannelFloat`; the others act as constants.
 """
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from targets.network import Network, Population, Weight
+from targets.network import INPUT, Connection, Network, Population, Weight
 
 SMALLEST = 1e-8
 """Lower bound of a scale, for channels whose weights are all zero."""
@@ -42,6 +44,8 @@ class Limits:
 
     threshold: int | None = None
     bias: int | None = None
+    #: Whether the current of constant pixels is written into the bias, and counts there.
+    pixels_in_bias: bool = False
 
 
 def ties(network: Network) -> list[Tie]:
@@ -98,7 +102,7 @@ class SharedScale(nn.Module):
 
     def unit(self) -> Tensor:
         """The scale per channel [channels], or [1] if scalar."""
-        needs = [values.abs().flatten(1).amax(1) / (2 ** (weight.bits - 1) - 1) for weight, values in self.weights]
+        needs = [_step(values.flatten(1).abs(), 2 ** (weight.bits - 1) - 1) for weight, values in self.weights]
         with torch.no_grad():
             floors = [floor for population, bias in self.biases for floor in self.floors(population, bias)]
         unit = torch.stack([*needs, *floors]).amax(0)
@@ -108,34 +112,55 @@ class SharedScale(nn.Module):
         """What thresholds, biases and membrane potentials of a population need."""
         if not population.fires:
             return []
-        wanted = bias.abs() * population.resolution
         room = population.neuron.limit / 2**population.neuron.fraction_bits
-        threshold = population.theta * population.resolution
-        floors = [torch.full_like(bias, threshold / (self.limits.threshold or room))]
-        floors.append(wanted / (self.limits.bias or room))
-        reach, rounding = self.reach_of(population, bias)
-        floors.append(reach / max(room - rounding, room / 2))
-        return floors
-
-    def reach_of(self, population: Population, bias: Tensor) -> tuple[Tensor, float]:
-        """Largest membrane potential of either sign over all inputs, in units of the scale, and by how much rounding adds.
-
-        Upwards one step's current adds to at most keep * threshold, downwards currents add up over T steps:
-        v <= keep theta + I_max,  v >= (1 + keep + ... + keep**(T - 1)) I_min.
-        """
-        weights = {weight.name: values for weight, values in self.weights}
-        highest = lowest = torch.zeros_like(bias)
-        rounding = 1.0
-        for connection in self.network.into(population.name):
-            if connection.weight is None:
-                continue
-            rows = weights[connection.weight].flatten(1) * connection.multiplier
-            largest = self.network.levels_of(connection.source) - 1
-            highest = highest + largest * rows.clamp(min=0).sum(1)
-            lowest = lowest + largest * rows.clamp(max=0).sum(1)
-            rounding += 0.5 * rows.shape[1] * largest * abs(connection.multiplier)
-        shift = bias * population.resolution
         keep = population.neuron.keep / 2**population.neuron.keep_shift
-        upwards = highest + shift.clamp(min=0) + keep * population.theta * population.resolution
-        downwards = (lowest + shift.clamp(max=0)) * sum(keep**step for step in range(self.network.timesteps))
-        return torch.maximum(upwards, -downwards), rounding
+        threshold, shift = population.theta * population.resolution, bias * population.resolution
+        incoming = self.network.into(population.name)
+        drive = self.drive(incoming, bias)
+        # upwards a step's current adds to at most keep * threshold, downwards the currents of T steps add up:
+        # v <= keep theta + I_max,  v >= (1 + keep + ... + keep**(T - 1)) I_min
+        upwards = drive.high + shift.clamp(min=0) + keep * threshold
+        downwards = (shift.clamp(max=0) + drive.low) * sum(keep**step for step in range(self.network.timesteps))
+        stored, rounding = shift.abs(), 0.0
+        if self.limits.pixels_in_bias and not self.network.input.spiking:
+            pixels = self.drive([c for c in incoming if c.source == INPUT], bias)
+            stored = stored.amax() + torch.maximum(pixels.high, -pixels.low).amax().expand_as(bias)
+            rounding = pixels.rounding
+        return [
+            torch.full_like(bias, threshold / (self.limits.threshold or room)),
+            _least(stored, self.limits.bias or room, rounding),
+            _least(torch.maximum(upwards, -downwards), room, drive.rounding),
+        ]
+
+    def drive(self, connections: Sequence[Connection], like: Tensor) -> _Drive:
+        """What connections can deliver in one step, over all inputs."""
+        weights = {weight.name: values for weight, values in self.weights}
+        high = low = torch.zeros_like(like)
+        rounding = 1.0
+        for connection in connections:
+            if connection.weight is not None:
+                rows = weights[connection.weight].flatten(1) * connection.multiplier
+                largest = self.network.levels_of(connection.source) - 1
+                high = high + largest * rows.clamp(min=0).sum(1)
+                low = low + largest * rows.clamp(max=0).sum(1)
+                rounding += 0.5 * rows.shape[1] * largest * abs(connection.multiplier)
+        return _Drive(high, low, rounding)
+
+
+@dataclass(frozen=True)
+class _Drive:
+    """Greatest and least current per channel in weight units, and by how many integers rounding may exceed them."""
+
+    high: Tensor
+    low: Tensor
+    rounding: float
+
+
+def _least(wanted: Tensor, largest: float, rounding: float) -> Tensor:
+    """The least scale at which `wanted` fits into integers up to `largest`, rounding included where that is possible."""
+    return wanted / max(largest - rounding, largest / 2)
+
+
+def _step(magnitudes: Tensor, levels: int) -> Tensor:
+    """The scale that weights [channels, ...] of so many positive levels ask for."""
+    return torch.minimum(magnitudes.amax(1) / levels, 2 * magnitudes.mean(1) / levels**0.5)

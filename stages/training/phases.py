@@ -75,7 +75,7 @@ class Phases:
     ) -> tuple[IntegerNetwork, Sequence[Epoch]]:
         """The integer network that starts from a float network; its learning curve."""
         neuron = self.profile.neuron
-        limits = Limits(threshold=neuron.largest_threshold, bias=neuron.largest_bias)
+        limits = Limits(neuron.largest_threshold, neuron.largest_bias, neuron.pixels_in_bias)
         module = IntegerNetwork.from_float(float_network, self.profile.network.weight_scale, limits)
         epochs = self._epochs(self.config.integer_epochs, self.config.integer_images)
         bits = min(weight.bits for weight in self.network.weights)
@@ -125,7 +125,7 @@ class Phases:
             "dataset": self.dataset.digest(),
             "network": digest(self.network),
             "weight_scale": self.profile.network.weight_scale,
-            "limits": [self.profile.neuron.largest_threshold, self.profile.neuron.largest_bias],
+            "neuron": self.profile.neuron.model_dump(exclude={"source"}),
             "config": self.config.model_dump(exclude={"checkpoint_seconds", "parity_samples"}),
             "versions": {name: version(name) for name in ("torch", "brevitas", "spikingjelly")},
         }

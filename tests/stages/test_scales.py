@@ -14,7 +14,7 @@ from stages.snn.folding import folded, reestimate
 from stages.snn.integer_network import IntegerNetwork, integers
 from stages.snn.scales import Limits, ties
 from targets import reference
-from targets.network import Network, Neuron
+from targets.network import INPUT, Network, Neuron
 from targets.profile import load_profile
 from tests.networks import branching, inputs_for
 from tests.stages.random_networks import lowered, random_module, wired
@@ -103,6 +103,29 @@ def test_thresholds_and_biases_stay_within_what_the_target_stores() -> None:
     assert bias > 500
     assert 400 < largest(Limits(threshold=500))[0] <= 500
     assert 400 < largest(Limits(bias=500))[1] <= 500
+
+
+def test_pixels_that_enter_through_the_bias_fit_beside_it() -> None:
+    torch.manual_seed(0)
+    module = FloatNetwork(network()).eval()
+    trained = integers(IntegerNetwork.from_float(module, "per_tensor", Limits(bias=4095, pixels_in_bias=True)))
+    fed = [c.target for c in trained.out_of(INPUT)]
+    stem = trained.weight_of["stem"].values.reshape(4, -1).astype(int)
+    pixels = 255 * max(np.maximum(stem, 0).sum(1).max(), np.maximum(-stem, 0).sum(1).max())
+    assert fed
+    assert all(2000 < pixels + np.abs(trained.population_of[name].bias).max() <= 4095 for name in fed)
+
+
+def test_two_bits_keep_more_than_the_largest_weights() -> None:
+    """At 2 bits the scale follows the mean: with the maximum, most weights would round to zero."""
+    torch.manual_seed(0)
+    values = FloatNetwork(network(2)).eval()
+    with torch.no_grad():
+        for weight in values.weights.values():
+            weight.copy_(torch.randn(weight.shape)) if weight.requires_grad else None
+    ternary = integers(IntegerNetwork.from_float(values)).weight_of["cell1.edge01"].values
+    assert set(np.unique(ternary)) == {-1, 0, 1}
+    assert 0.25 < np.mean(ternary != 0) < 0.75
 
 
 def test_folding_changes_nothing() -> None:
