@@ -1,6 +1,6 @@
 """Measures the heap of exported files in a process of its own: `python -m targets.onnxruntime.heap_probe`, counter preloaded.
 
-Goes in: JSON on stdin, {"warm_up": [paths], "files": [paths], "arena": bool}. Comes out: JSON on stdout, per file the bytes
+Goes in: JSON on stdin, {"warm_up": [paths], "files": [paths], "default": bool}. Comes out: JSON on stdout, per file the bytes
 above what was live before it was opened: at the peak of loading, after loading, and at the peak of running, inputs and states
 included. The process never imports torch. The warm-up files touch every operator first, so that what the library sets up once
 is not counted. Addresses and string hashes are fixed, because hash tables of pointers are as full as addresses happen to
@@ -32,12 +32,12 @@ def main() -> None:
     gc.collect()
     gc.disable()
     for path in request["warm_up"]:
-        _run(open_session(Path(path), arena=request["arena"]))
+        _run(open_session(Path(path), default=request["default"]))
     answer = []
     for path in request["files"]:
         start = heap.heap_live_bytes()
         heap.heap_reset_peak()
-        session = open_session(Path(path), arena=request["arena"])
+        session = open_session(Path(path), default=request["default"])
         load_peak, loaded = heap.heap_peak_bytes() - start, heap.heap_live_bytes() - start
         heap.heap_reset_peak()
         _run(session)

@@ -1,8 +1,8 @@
 """Measures the exported files on this machine's ONNX Runtime: the heap, counted exactly, in fresh processes.
 
-Goes in: the artifact's folder. Comes out: the terms of `estimate`, measured: native, without arena and memory pattern, one
-thread, above the control network, the median of three processes. The default session (arena on) is reported beside them; its
-blocks grow in powers of two, so it is not estimated. `execute` is the family's other door, see `targets.onnxruntime.execute`.
+Goes in: the artifact's folder. Comes out: the terms of `estimate`, measured: native, without arena, memory pattern and optimizer,
+one thread, above the control network, the median of three processes. The default session is reported beside them; its arena
+grows in powers of two, so it is not estimated. `execute` is the family's other door, see `targets.onnxruntime.execute`.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
         base, warm = companions(Path(scratch))
         own = [_beside_control(path, Path(scratch)) for path in paths.values()]
         counted = peaks([*base.values(), *own], warm)
-        default = peaks([*base.values(), *own], warm, arena=True, processes=1)
+        default = peaks([*base.values(), *own], warm, default=True, processes=1)
     above = _above(counted)
     version, instruction_set = native_runtime()
     tools = {
         "onnxruntime": key(version, instruction_set),
-        "measured": "natively on this machine, usable heap bytes, arena and memory pattern off, one thread, "
+        "measured": "natively on this machine, usable heap bytes, arena, memory pattern and optimizer off, one thread, "
         f"median of {PROCESSES} fresh processes",
         "control network": _sentence(dict(zip(FORMS, counted, strict=False))) + ", subtracted",
-        "default session (arena on)": _sentence(_above(default)),
+        "default session (arena and optimizer on)": _sentence(_above(default)),
     }
     return Footprint(footprint_terms(above, profile), "runtime", tools)
 
@@ -75,10 +75,10 @@ def _beside_control(path: Path, scratch: Path) -> Path:
 
 
 def peaks(
-    files: Sequence[Path], warm_up: Sequence[Path], *, arena: bool = False, processes: int = PROCESSES
+    files: Sequence[Path], warm_up: Sequence[Path], *, default: bool = False, processes: int = PROCESSES
 ) -> list[Heap]:
     """Peaks of each file above what was live before it was opened: the median over several fresh processes."""
-    answers = [_probe(files, warm_up, arena=arena) for _ in range(processes)]
+    answers = [_probe(files, warm_up, default=default) for _ in range(processes)]
     return [
         Heap(
             *(round(median(answer[index][name] for answer in answers)) for name in ("load_peak", "loaded", "run_peak"))
@@ -98,8 +98,8 @@ def companions(folder: Path) -> tuple[Mapping[Form, Path], list[Path]]:
     return write(control(), folder / "control"), warm
 
 
-def _probe(files: Sequence[Path], warm_up: Sequence[Path], *, arena: bool) -> list[dict[str, int]]:
-    request = {"files": [str(p.resolve()) for p in files], "warm_up": [str(p) for p in warm_up], "arena": arena}
+def _probe(files: Sequence[Path], warm_up: Sequence[Path], *, default: bool) -> list[dict[str, int]]:
+    request = {"files": [str(p.resolve()) for p in files], "warm_up": [str(p) for p in warm_up], "default": default}
     command = [sys.executable, "-m", "targets.onnxruntime.heap_probe"]
     try:
         done = subprocess.run(

@@ -1,7 +1,8 @@
 """Opens exported files in the ONNX Runtime of this machine, as a board with the profile's limits would.
 
-Goes in: the path of a file, or its bytes with extra outputs. Comes out: a session on the CPU with one thread, no arena and no
-memory pattern: every tensor is allocated when it is needed and freed after, which is what `estimate` predicts. Also refused
+Goes in: the path of a file, or its bytes with extra outputs. Comes out: a session on the CPU with one thread, without arena and
+memory pattern: every tensor is allocated when it is needed and freed after, which is what `estimate` predicts. The optimizer is
+off: the graph is written as it should run, and the optimizer's only effect on it is to merge constants of equal value. Also refused
 here, by name: files above the board's opset or IR, and files that are damaged.
 """
 
@@ -45,12 +46,12 @@ def read_model(path: Path, settings: Settings) -> onnx.ModelProto:
     return model
 
 
-def open_session(model: Path | bytes, *, arena: bool = False) -> Any:
+def open_session(model: Path | bytes, *, default: bool = False) -> Any:
     """An onnxruntime.InferenceSession on one thread of the CPU.
 
     Args:
         model: path of the file (loaded as the board does), or its content.
-        arena: the runtime's own allocator, which grows in powers of two, and its memory pattern, as in a default session.
+        default: with arena, memory pattern and optimizer, as a session is opened by whoever sets nothing.
 
     Raises:
         ConfigurationError: the runtime refuses the file.
@@ -63,7 +64,9 @@ def open_session(model: Path | bytes, *, arena: bool = False) -> Any:
         raise ToolMissingError("onnxruntime is not installed", "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
+    if not default:
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     source = str(model) if isinstance(model, Path) else model
     try:
