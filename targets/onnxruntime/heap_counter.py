@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from targets.errors import ToolMissingError
+from targets.errors import ConfigurationError, ToolMissingError
 
 SOURCE = Path(__file__).with_suffix(".c")
 SECONDS = 120
@@ -34,6 +34,7 @@ def counting_environment() -> Mapping[str, str]:
 
     Raises:
         ToolMissingError: the counter cannot be built.
+        ConfigurationError: the user's cache cannot be written.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
@@ -63,7 +64,12 @@ def compilers() -> list[list[str]]:
 
 
 def _build(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path.parent}: cannot be created ({error.strerror})", "set XDG_CACHE_HOME to a folder that can be written"
+        ) from error
     said = "no C compiler was found"
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         built = Path(folder) / path.name

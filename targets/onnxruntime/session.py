@@ -2,8 +2,8 @@
 
 Goes in: the path of a file, or its bytes with extra outputs. Comes out: a session on the CPU with one thread, without arena and
 memory pattern: every tensor is allocated when it is needed and freed after, which is what `estimate` predicts. The optimizer is
-off: the graph is written as it should run, and the optimizer's only effect on it is to merge constants of equal value. Also refused
-here, by name: files above the board's opset or IR, and files that are damaged.
+off: the graph is written as it should run, and all that the optimizer does to it is to merge constants of equal value. Also
+refused here, by name: files above the board's opset or IR, and files that are damaged.
 """
 
 from __future__ import annotations
