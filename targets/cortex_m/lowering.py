@@ -16,6 +16,7 @@ from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Popul
 
 NARROW_LIMIT = 2**15 - 1
 """Largest magnitude of a 16-bit membrane potential."""
+_HALVINGS = {1: "snn_neurons16_half", 2: "snn_neurons16_quarter", 3: "snn_neurons16_eighth"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _layer(network: Network, population: Population) -> Layer:
     elif not population.fires:
         width, neurons = 32, "snn_readout32"
     elif bound.within(min(population.neuron.limit, NARROW_LIMIT)):
-        width, neurons = 16, "snn_neurons16_shift" if leak_shift(population) is not None else "snn_neurons16"
+        width, neurons = 16, _HALVINGS.get(leak_shift(population) or 0, "snn_neurons16")
     else:
         width, neurons = 32, "snn_neurons32"
     links = [_link(network, connection, population, width) for connection in network.into(population.name)]

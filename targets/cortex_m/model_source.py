@@ -99,7 +99,7 @@ def _weights(plan: Plan, names: _Names) -> Iterable[str]:
 
 
 def _rows(plan: Plan, link: Link) -> NDArray[np.int8]:
-    """Values in the order [source channel, kernel row, kernel column, output of the group]."""
+    """Values in the order [source channel, kernel row, kernel column, output of the group], kernels turned by 180 degrees."""
     weight = plan.network.weight_of[link.connection.weight or ""]
     values, window = weight.values, link.window
     if values is None:
@@ -111,7 +111,8 @@ def _rows(plan: Plan, link: Link) -> NDArray[np.int8]:
         return values.reshape(len(values), -1).T
     groups = values.shape[0] // window.outputs
     grouped = values.reshape(groups, window.outputs, *values.shape[1:])
-    return grouped.transpose(0, 2, 3, 4, 1).reshape(-1, window.outputs)
+    turned = grouped[:, :, :, ::-1, ::-1]
+    return turned.transpose(0, 2, 3, 4, 1).reshape(-1, window.outputs)
 
 
 def _neurons(layer: Layer, names: _Names) -> str:

@@ -1,7 +1,8 @@
 """Weights as the kernels read them: packed at 8, 4 or 2 bits, in the order in which spikes meet them.
 
 Comes in: a weight tensor [out, in / groups, kernel rows, kernel columns]. Goes out: bytes, ordered
-[source channel][kernel row][kernel column][output of the group]: what one spike adds to one position lies together, a row.
+[source channel][kernel row][kernel column][output of the group], kernels turned by 180 degrees: what one spike adds to one
+position lies together, a row, and what it adds to the next position lies behind it.
 
 Weights of 2 and 4 bits are stored as value + 2**(bits - 1). Where a row fills whole 32-bit words, every group of four
 values is stored as 0, 2, 1, 3 in the bytes of a word (4 and 2 bits: further groups in the higher bits of the bytes), so that

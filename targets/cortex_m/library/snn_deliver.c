@@ -6,6 +6,10 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
+/* four membrane potentials, loaded and stored at once */
+typedef struct __attribute__((may_alias)) snn_pairs {
+    uint32_t even, odd;
+} snn_pairs;
 #endif
 
 #define SNN_INLINE static inline __attribute__((always_inline))
@@ -25,15 +29,15 @@ SNN_INLINE void add_four(void *target, uint32_t four, int32_t factor, variant is
     const uint32_t half = is.bits < 8U ? 1U << (is.bits - 1U) : 0U;
 #if defined(__ARM_FEATURE_SIMD32)
     if (is.width == 16U && !is.scaled) {
-        snn_word *pair = target;
-        uint32_t even = pair[0], odd = pair[1];
+        snn_pairs *pairs = target;
+        uint32_t even, odd;
         if (half) {
             four = (uint32_t)__ssub8((int8x4_t)four, (int8x4_t)(half * 0x01010101U));
         }
+        __asm__("ldrd %0, %1, %2" : "=r"(even), "=r"(odd) : "Q"(*pairs));
         __asm__("sxtab16 %0, %0, %1" : "+r"(even) : "r"(four));
         __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(odd) : "r"(four));
-        pair[0] = even;
-        pair[1] = odd;
+        __asm__("strd %1, %2, %0" : "=Q"(*pairs) : "r"(even), "r"(odd));
         return;
     }
 #endif
@@ -49,17 +53,18 @@ SNN_INLINE void add_four(void *target, uint32_t four, int32_t factor, variant is
     }
 }
 
-/* One row of weights that fills whole words. */
+/* `count` weights that fill whole words. */
 SNN_INLINE void add_words(void *target, const snn_word *weights, uint32_t count, int32_t factor, variant is) {
     const uint32_t mask = is.bits == 8U ? 0xFFFFFFFFU : ((1U << is.bits) - 1U) * 0x01010101U;
+    const snn_word *end = weights + count * is.bits / 32U;
     uint8_t *v = target;
-    for (; count != 0U; count -= 32U / is.bits) {
+    do {
         const uint32_t word = *weights++;
         for (unsigned shift = 0; shift < 8U; shift += is.bits) {
             add_four(v, (word >> shift) & mask, factor, is);
             v += 4U * is.width / 8U;
         }
-    }
+    } while (weights != end);
 }
 
 /* One row of weights of any length; `index` is that of its first weight. */
@@ -87,9 +92,10 @@ SNN_INLINE void deliver(const snn_window *window, uint32_t channel, int32_t fact
     const snn_connection *k = window->connection;
     const snn_tile *tile = window->tile;
     const uint32_t outputs = is.bits ? k->outputs : 1U, stride = k->stride, kernel_columns = k->kernel_columns;
-    const uint32_t row_words = outputs * is.bits / 32U;
     uint32_t row = (channel * k->kernel_rows + window->rows.kernel) * kernel_columns + window->columns.kernel;
     uint32_t to = (window->rows.target * tile->columns + window->columns.target) * tile->channels;
+    /* neighbours in the target are neighbours in the weights: one run */
+    const uint32_t run = stride == 1U && outputs == tile->channels ? window->columns.count : 1U;
     if (k->group_channels == 1U) { /* depthwise, pooling, identity */
         to += channel * outputs;
     } else if (k->group_channels != k->channels) { /* several groups: find this channel's without division */
@@ -98,22 +104,23 @@ SNN_INLINE void deliver(const snn_window *window, uint32_t channel, int32_t fact
         }
     }
     for (uint32_t a = window->rows.count; a != 0U; a--) {
-        uint32_t row_there = row, to_there = to;
-        for (uint32_t b = window->columns.count; b != 0U; b--) {
-            uint8_t *v = (uint8_t *)window->target + to_there * (is.width / 8U);
+        uint32_t weight = row * outputs, neuron = to;
+        for (uint32_t b = 0U; b < window->columns.count; b += run) {
+            uint8_t *v = (uint8_t *)window->target + neuron * (is.width / 8U);
             if (is.width == 0U) {
-                const uint32_t bit = to_there + tile->first_row * tile->columns * tile->channels;
+                const uint32_t bit = neuron + tile->first_row * tile->columns * tile->channels;
                 ((snn_word *)window->target)[bit >> 5] |= 1U << (bit & 31U);
             } else if (is.words) {
-                add_words(v, (const snn_word *)(const void *)k->weights + row_there * row_words, outputs, factor, is);
+                const snn_word *weights = (const snn_word *)(const void *)(k->weights + weight * is.bits / 8U);
+                add_words(v, weights, run * outputs, factor, is);
             } else {
-                add_ragged(v, k->weights, row_there * outputs, outputs, factor, is);
+                add_ragged(v, k->weights, weight, run * outputs, factor, is);
             }
-            row_there += stride;
-            to_there -= tile->channels;
+            weight += stride * outputs;
+            neuron += tile->channels;
         }
         row += stride * kernel_columns;
-        to -= tile->columns * tile->channels;
+        to += tile->columns * tile->channels;
     }
 }
 

@@ -34,10 +34,11 @@ typedef struct snn_tile {
     uint32_t source_row; /* of the source: the first one that its memory holds (0 unless the source is a tile itself) */
 } snn_tile;
 
-/* Part of a kernel window, on one axis, that falls on a tile. */
+/* Part of a kernel window, on one axis, that falls on a tile. Kernels are stored turned by 180 degrees, so that weights and
+   targets go up together. */
 typedef struct snn_span {
-    uint32_t kernel; /* first kernel index; further ones are `stride` apart */
-    uint32_t target; /* target index of the first, from the start of the tile; further ones go down by one */
+    uint32_t kernel; /* stored kernel index of the first target; further ones are `stride` apart */
+    uint32_t target; /* first target index, from the start of the tile */
     uint32_t count;
 } snn_span;
 
@@ -56,7 +57,7 @@ typedef void snn_deliver(const snn_window *window, uint32_t channel, int32_t fac
 
 struct snn_connection {
     snn_deliver *deliver;
-    const uint8_t *weights;    /* packed [channel][kernel row][kernel column][output of the group], or NULL: all 1 */
+    const uint8_t *weights;    /* packed [channel][kernel row][kernel column][output of the group], turned; NULL: all 1 */
     const snn_word *source;    /* spikes of the source, or NULL: the input of the network */
     uint32_t source_step;      /* bytes from the source's spikes of one time step to those of the next; 0: one is kept */
     int32_t multiplier;
@@ -145,8 +146,9 @@ SNN_DECLARE(2, 32)
 /* Kernels without weights: sum pooling and identity; `mark` sets the bit of the target instead. */
 snn_deliver snn_unit_v16, snn_unit_v32, snn_mark;
 
-/* 16-bit with a leak by a power of two, 16-bit with any leak, 32-bit saturating, 32-bit saturating readout */
-extern const snn_neurons snn_neurons16_shift, snn_neurons16, snn_neurons32, snn_readout32;
+/* 16-bit with a leak of 1/2, 1/4 or 1/8, 16-bit with any leak, 32-bit saturating, 32-bit saturating readout */
+extern const snn_neurons snn_neurons16_half, snn_neurons16_quarter, snn_neurons16_eighth, snn_neurons16, snn_neurons32,
+    snn_readout32;
 
 /* What a test build (SNN_TRACE) writes behind the cursor for every neuron at the end of every step: its membrane potential
    after the reset, or SNN_TRACE_SPIKE. */

@@ -82,26 +82,28 @@ static void fill32(void *membrane, const void *bias, uint32_t bias_step, const s
 }
 
 #if defined(__ARM_FEATURE_SIMD32)
-/* Two neurons: their spikes in the lowest two bits of the result. Leak by 2^-(shift): both halves are moved into the
-   unsigned range, so that one shift serves both. */
-SNN_INLINE uint32_t fire_pair(snn_word *v, uint32_t threshold, uint32_t bias, uint32_t keep, uint32_t shift,
-                              uint32_t by_shift) {
+/* Half of two neurons toward zero: what is negative is raised by one before. */
+SNN_INLINE uint32_t halved(uint32_t pair) {
+    uint32_t negative;
+    __asm__("and %0, %1, %2, lsr #15" : "=r"(negative) : "r"(0x00010001U), "r"(pair));
+    return (uint32_t)__shadd16((int16x2_t)pair, (int16x2_t)negative);
+}
+
+/* Two neurons: where one spikes, its half of `marks` is in the result. */
+SNN_INLINE uint32_t fire_pair(snn_word *v, uint32_t threshold, uint32_t bias, uint32_t marks, int32_t keep,
+                              uint32_t shift, unsigned halvings) {
     uint32_t pair = *v, spikes;
     (void)__ssub16((int16x2_t)threshold, (int16x2_t)pair); /* sets GE where v <= threshold */
-    spikes = __sel(0U, 0x00020001U);
+    spikes = __sel(0U, marks);
     pair = __sel((uint8x4_t)pair, 0U);
-    spikes |= spikes >> 16;
-    TRACE(spikes & 1U, (int16_t)(pair & 0xFFFFU));
-    TRACE(spikes & 2U, (int16_t)(pair >> 16));
-    if (by_shift) {
-        const uint32_t ones = (1U << shift) - 1U, negative = (pair >> 15) & 0x00010001U;
-        const uint32_t half = 0x00010001U * (0x8000U >> shift), kept = 0x00010001U * (0xFFFFU >> shift);
-        pair = (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)(negative * ones));
-        pair = ((pair ^ 0x80008000U) >> shift) & kept;
-        pair = (uint32_t)__ssub16((int16x2_t)pair, (int16x2_t)half);
+    TRACE(spikes & 0xFFFFU, (int16_t)(pair & 0xFFFFU));
+    TRACE(spikes >> 16, (int16_t)(pair >> 16));
+    if (halvings != 0U) {
+        for (unsigned done = 0; done < halvings; done++) {
+            pair = halved(pair);
+        }
     } else {
-        const int32_t low = leak((int16_t)(pair & 0xFFFFU), (int32_t)keep, shift);
-        const int32_t high = leak((int32_t)pair >> 16, (int32_t)keep, shift);
+        const int32_t low = leak((int16_t)(pair & 0xFFFFU), keep, shift), high = leak((int32_t)pair >> 16, keep, shift);
         pair = ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
     }
     *v = (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)bias);
@@ -109,34 +111,38 @@ SNN_INLINE uint32_t fire_pair(snn_word *v, uint32_t threshold, uint32_t bias, ui
 }
 #endif
 
+/* `halvings` 1 to 3: a leak of 2^-halvings, known when this is compiled; 0: any leak. */
 SNN_INLINE void fire16(const snn_layer *layer, snn_v16 *v, const snn_v16 *bias, uint32_t bias_step,
-                       const snn_tile *tile, snn_word *spikes, uint32_t first_bit, uint32_t by_shift) {
-    const uint32_t shift = layer->keep_shift, keep = layer->keep;
+                       const snn_tile *tile, snn_word *spikes, uint32_t first_bit, unsigned halvings) {
+    const uint32_t shift = halvings != 0U ? halvings : layer->keep_shift, channels = tile->channels;
+    const int32_t keep = halvings != 0U ? 1 : layer->keep;
     bit_writer writer = write_from(spikes, first_bit);
-#if defined(__ARM_FEATURE_SIMD32)
-    const uint32_t in_pairs = (tile->channels & 1U) == 0U;
-#endif
     for (uint32_t position = tile->rows * tile->columns; position != 0U; position--, bias += bias_step) {
         const snn_v16 *thresholds = layer->thresholds, *add = bias;
-        for (uint32_t left = tile->channels; left != 0U;) {
+        for (uint32_t left = channels; left != 0U;) {
             const uint32_t count = left < 32U ? left : 32U;
-            uint32_t bits = 0U, done = count;
+            uint32_t bits = 0U;
+            const snn_v16 *end = v + count;
             left -= count;
 #if defined(__ARM_FEATURE_SIMD32)
-            if (in_pairs) {
-                for (; done != 0U; done -= 2U, v += 2, thresholds += 2, add += 2) {
-                    const uint32_t pair = fire_pair((snn_word *)(void *)v, *(const snn_word *)(const void *)thresholds,
-                                                    *(const snn_word *)(const void *)add, keep, shift, by_shift);
-                    bits = (bits >> 2) | (pair << 30);
+            if ((channels & 3U) == 0U) {
+                for (; v != end; v += 4, thresholds += 4, add += 4) {
+                    snn_word *pairs = (snn_word *)(void *)v;
+                    const snn_word *limits = (const snn_word *)(const void *)thresholds;
+                    const snn_word *biases = (const snn_word *)(const void *)add;
+                    uint32_t four = fire_pair(pairs, limits[0], biases[0], 0x00020001U, keep, shift, halvings);
+                    four |= fire_pair(pairs + 1, limits[1], biases[1], 0x00080004U, keep, shift, halvings);
+                    four |= four >> 16;
+                    bits = (bits >> 4) | (four << 28);
                 }
             }
 #endif
-            for (; done != 0U; done--, v++, thresholds++, add++) {
+            for (; v != end; v++, thresholds++, add++) {
                 const uint32_t spike = *v > *thresholds;
                 const int32_t rest = spike ? 0 : *v;
                 TRACE(spike, rest);
                 bits = (bits >> 1) | (spike << 31);
-                *v = (int16_t)(leak(rest, by_shift ? 1 : (int32_t)keep, shift) + *add);
+                *v = (int16_t)(leak(rest, keep, shift) + *add);
             }
             write_bits(&writer, bits >> (32U - count), count);
         }
@@ -144,15 +150,15 @@ SNN_INLINE void fire16(const snn_layer *layer, snn_v16 *v, const snn_v16 *bias, 
     write_end(&writer);
 }
 
-static void fire16_shift(const snn_layer *layer, void *membrane, const void *bias, uint32_t bias_step,
-                         const snn_tile *tile, snn_word *spikes, uint32_t first_bit) {
-    fire16(layer, membrane, bias, bias_step, tile, spikes, first_bit, 1U);
-}
-
-static void fire16_any(const snn_layer *layer, void *membrane, const void *bias, uint32_t bias_step,
-                       const snn_tile *tile, snn_word *spikes, uint32_t first_bit) {
-    fire16(layer, membrane, bias, bias_step, tile, spikes, first_bit, 0U);
-}
+#define SNN_FIRE16(name, halvings)                                                                                      \
+    static void name(const snn_layer *layer, void *membrane, const void *bias, uint32_t bias_step,                      \
+                     const snn_tile *tile, snn_word *spikes, uint32_t first_bit) {                                      \
+        fire16(layer, membrane, bias, bias_step, tile, spikes, first_bit, halvings);                                    \
+    }
+SNN_FIRE16(fire16_half, 1U)
+SNN_FIRE16(fire16_quarter, 2U)
+SNN_FIRE16(fire16_eighth, 3U)
+SNN_FIRE16(fire16_any, 0U)
 
 static void fire32(const snn_layer *layer, void *membrane, const void *bias, uint32_t bias_step, const snn_tile *tile,
                    snn_word *spikes, uint32_t first_bit) {
@@ -192,7 +198,9 @@ static void hold32(const snn_layer *layer, void *membrane, const void *bias, uin
     }
 }
 
-const snn_neurons snn_neurons16_shift = {fill16, fire16_shift};
+const snn_neurons snn_neurons16_half = {fill16, fire16_half};
+const snn_neurons snn_neurons16_quarter = {fill16, fire16_quarter};
+const snn_neurons snn_neurons16_eighth = {fill16, fire16_eighth};
 const snn_neurons snn_neurons16 = {fill16, fire16_any};
 const snn_neurons snn_neurons32 = {fill32, fire32};
 const snn_neurons snn_readout32 = {fill32, hold32};

@@ -1,4 +1,4 @@
-/* The walk over a source: which of its positions spike (or are pixels that are not 0), and where their kernel window falls.
+/* The walk over a source: which of its neurons spike (or are pixels that are not 0), and where their kernel window falls.
    Cost follows the number of spikes, not the number of synapses.
 
    A dense connection is a 1x1 convolution over one position with as many channels as there are source neurons. */
@@ -12,6 +12,14 @@ typedef struct position {
     int32_t remainder;
 } position;
 
+/* How far the walk through one row of the source has come. */
+typedef struct walk {
+    snn_window window;
+    position x;
+    uint32_t end; /* first index, in the row, behind the current position's channels */
+    uint32_t looked; /* whether the window of the current position is known */
+} walk;
+
 SNN_INLINE void advance(position *p, int32_t stride) {
     if (++p->remainder == stride) {
         p->remainder = 0;
@@ -20,18 +28,17 @@ SNN_INLINE void advance(position *p, int32_t stride) {
 }
 
 SNN_INLINE snn_span covered(position p, int32_t stride, int32_t kernel, int32_t first, int32_t count) {
-    snn_span result;
-    int32_t index = p.remainder, target = p.quotient, found = 0;
-    while (target >= first + count) {
+    snn_span result = {0U, 0U, 0U};
+    int32_t index = p.remainder, target = p.quotient - first;
+    while (target >= count) {
         target--;
         index += stride;
     }
-    result.kernel = (uint32_t)index;
-    result.target = (uint32_t)(target - first);
-    for (; index < kernel && target >= first; index += stride, target--) {
-        found++;
+    for (; index < kernel && target >= 0; index += stride, target--) {
+        result.kernel = (uint32_t)(kernel - 1 - index);
+        result.target = (uint32_t)target;
+        result.count++;
     }
-    result.count = (uint32_t)found;
     return result;
 }
 
@@ -46,39 +53,47 @@ SNN_INLINE uint32_t lowest_bit(uint32_t word) {
 #endif
 }
 
-SNN_INLINE uint32_t read_bits(const snn_word *words, uint32_t bit, uint32_t count) {
-    const uint32_t shift = bit & 31U;
-    uint32_t result = words[bit >> 5] >> shift;
-    if (shift + count > 32U) {
-        result |= words[(bit >> 5) + 1U] << (32U - shift);
+/* The neuron with this index in the row, `factor` times. */
+SNN_INLINE void event(walk *w, uint32_t index, int32_t factor) {
+    const snn_connection *k = w->window.connection;
+    while (index >= w->end) {
+        w->end += k->channels;
+        w->looked = 0U;
+        advance(&w->x, k->stride);
     }
-    return count < 32U ? result & ((1U << count) - 1U) : result;
+    if (w->looked == 0U) {
+        w->window.columns = covered(w->x, k->stride, k->kernel_columns, 0, (int32_t)w->window.tile->columns);
+        w->looked = 1U;
+    }
+    k->deliver(&w->window, index + k->channels - w->end, factor);
 }
 
-/* All channels of one source position; `index` counts source neurons from the first one in memory. */
-SNN_INLINE void deliver_position(snn_window *window, const void *source, uint32_t index, position x) {
-    const snn_connection *k = window->connection;
-    const uint32_t chunk = k->pixels ? 1U : 32U;
-    window->columns.count = 0;
-    for (uint32_t channel = 0; channel < k->channels; channel += chunk) {
-        uint32_t word, count = k->channels - channel;
-        if (k->pixels) {
-            word = (uint32_t)((const uint8_t *)source)[index + channel] >> (k->pixels - 1U);
-        } else {
-            word = read_bits(source, index + channel, count < 32U ? count : 32U);
+/* `first` is the index of the row's first neuron in memory, `count` the number of neurons of a row. */
+SNN_INLINE void scatter_row(walk *w, const void *source, uint32_t first, uint32_t count) {
+    const snn_connection *k = w->window.connection;
+    if (k->pixels != 0U) {
+        const uint8_t *pixels = (const uint8_t *)source + first;
+        for (uint32_t index = 0; index < count; index++) {
+            const int32_t value = pixels[index] >> (k->pixels - 1U);
+            if (value != 0) {
+                event(w, index, value * k->multiplier);
+            }
         }
-        if (word == 0U) {
-            continue;
+        return;
+    }
+    /* whole words; bits outside of the row are cut off in the first and in the last one */
+    const snn_word *words = (const snn_word *)source + (first >> 5);
+    const uint32_t before = first & 31U;
+    for (uint32_t base = 0; base < before + count; base += 32U) {
+        uint32_t word = *words++;
+        if (base == 0U) {
+            word &= 0xFFFFFFFFU << before;
         }
-        if (window->columns.count == 0U) {
-            window->columns = covered(x, k->stride, k->kernel_columns, 0, (int32_t)window->tile->columns);
-        }
-        if (k->pixels) {
-            k->deliver(window, channel, (int32_t)word * k->multiplier);
-            continue;
+        if (before + count - base < 32U) {
+            word &= (1U << (before + count - base)) - 1U;
         }
         for (; word != 0U; word &= word - 1U) {
-            k->deliver(window, channel + lowest_bit(word), k->multiplier);
+            event(w, base + lowest_bit(word) - before, k->multiplier);
         }
     }
 }
@@ -86,7 +101,8 @@ SNN_INLINE void deliver_position(snn_window *window, const void *source, uint32_
 void snn_scatter(const snn_connection *k, const void *source, const snn_tile *tile, void *target) {
     const int32_t stride = k->stride, padding = k->padding, first = (int32_t)tile->first_row;
     const int32_t end = (first + (int32_t)tile->rows - 1) * stride - padding + k->kernel_rows;
-    snn_window window = {k, tile, target, {0, 0, 0}, {0, 0, 0}};
+    const uint32_t row_neurons = (uint32_t)k->columns * k->channels;
+    walk w = {{k, tile, target, {0U, 0U, 0U}, {0U, 0U, 0U}}, {0, 0}, 0U, 0U};
     position y = {first, 0}, left = {0, 0};
     int32_t row = first * stride - padding;
     for (; row < 0; row++) {
@@ -96,11 +112,10 @@ void snn_scatter(const snn_connection *k, const void *source, const snn_tile *ti
         advance(&left, stride);
     }
     for (; row < end && row < k->rows; row++, advance(&y, stride)) {
-        uint32_t index = ((uint32_t)row - tile->source_row) * k->columns * k->channels;
-        position x = left;
-        window.rows = covered(y, stride, k->kernel_rows, first, (int32_t)tile->rows);
-        for (uint32_t column = 0; column < k->columns; column++, index += k->channels, advance(&x, stride)) {
-            deliver_position(&window, source, index, x);
-        }
+        w.window.rows = covered(y, stride, k->kernel_rows, first, (int32_t)tile->rows);
+        w.x = left;
+        w.end = k->channels;
+        w.looked = 0U;
+        scatter_row(&w, source, ((uint32_t)row - tile->source_row) * row_neurons, row_neurons);
     }
 }
