@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from targets.cortex_m.lowering import Layer, kernels, layers
 from targets.cortex_m.plan import Plan, make_plan
 from targets.cortex_m.platform import Platform, laid_out, platform_for
+from targets.cortex_m.schedule import has_feedback
 from targets.cortex_m.settings import Settings
 from targets.footprint import Footprint, Term
 from targets.network import Network
 from targets.profile import Profile
 
 #: Bytes of the C structures on a 32-bit core; snn_model.c asserts them.
-LAYER_BYTES, LINK_BYTES, DELAY_BYTES, MODEL_BYTES = 52, 36, 12, 24
+LAYER_BYTES, LINK_BYTES, DELAY_BYTES, MODEL_BYTES = 52, 36, 12, 32
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def estimate(network: Network, profile: Profile) -> Footprint:
 
 def planned(network: Network, profile: Profile, platform: Platform) -> Plan:
     """The program, placed beside the stack and the runtime of the kernels that it uses."""
-    used = kernels(layers(network))
+    used = kernels(layers(network), has_feedback(network))
     size = laid_out(platform.kept(used))
     deepest = max(platform.stack_bytes(used, streamed) for streamed in (False, True))
     return make_plan(network, profile, size.bss + deepest)
@@ -57,7 +58,7 @@ def planned(network: Network, profile: Profile, platform: Platform) -> Plan:
 
 def costs(plan: Plan, platform: Platform) -> Costs:
     """Code, fixed RAM and stack of the kernels that a plan uses."""
-    used = kernels(plan.schedule.layers)
+    used = kernels(plan.schedule.layers, has_feedback(plan.network))
     size = laid_out(platform.kept(used))
     frames_arrive_one_by_one = plan.network.input.spiking and plan.schedule.name == "streaming"
     stack = platform.stack_bytes(used, frames_arrive_one_by_one)

@@ -16,6 +16,8 @@ from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Popul
 
 NARROW_LIMIT = 2**15 - 1
 """Largest magnitude of a 16-bit membrane potential."""
+DELAYS = frozenset({"snn_keep_delayed", "snn_clear_delayed"})
+"""C functions of networks with feedback."""
 _HALVINGS = {1: "snn_neurons16_half", 2: "snn_neurons16_quarter", 3: "snn_neurons16_eighth"}
 
 
@@ -111,12 +113,17 @@ def _layer(network: Network, population: Population) -> Layer:
     elif not population.fires:
         width, neurons = 32, "snn_readout32"
     elif bound.within(min(population.neuron.limit, NARROW_LIMIT)):
-        width, neurons = 16, _HALVINGS.get(leak_shift(population) or 0, "snn_neurons16")
+        width, neurons = 16, _narrow_neurons(population)
     else:
         width, neurons = 32, "snn_neurons32"
     links = [_link(network, connection, population, width) for connection in network.into(population.name)]
     links.sort(key=lambda link: not link.from_pixels(network))
     return Layer(population, *axes(population.shape), width, neurons, tuple(links), bound.magnitude)
+
+
+def _narrow_neurons(population: Population) -> str:
+    in_fours = axes(population.shape)[2] % 4 == 0
+    return _HALVINGS.get(leak_shift(population) or 0, "snn_neurons16") if in_fours else "snn_neurons16"
 
 
 def leak_shift(population: Population) -> int | None:
@@ -160,7 +167,8 @@ def _window(network: Network, connection: Connection) -> Window:
     return Window(rows, columns, channels, 1, 1, kernel, kernel, stride, padding)
 
 
-def kernels(all_layers: Sequence[Layer]) -> frozenset[str]:
+def kernels(all_layers: Sequence[Layer], feedback: bool) -> frozenset[str]:
     """C symbols that descriptors of these layers point to."""
     names = {link.kernel for layer in all_layers for link in layer.links}
-    return frozenset(names | {layer.neurons for layer in all_layers if layer.neurons})
+    names |= {layer.neurons for layer in all_layers if layer.neurons}
+    return frozenset(names | DELAYS if feedback else names)

@@ -221,9 +221,9 @@ def _delays(plan: Plan) -> str:
 
 def _model(plan: Plan) -> str:
     delays = len(plan.schedule.delayed)
+    delayed = "snn_delays, snn_keep_delayed, snn_clear_delayed" if delays else "0, 0, 0"
     frame_step = plan.frame_bytes if plan.network.input.spiking else 0
-    fields = [
-        "snn_layers", "snn_delays" if delays else "0", "snn_scores", str(frame_step), "SNN_TIMESTEPS", "SNN_CLASSES",
-        str(len(plan.schedule.layers)), str(delays), "SNN_STREAMING",
-    ]  # fmt: skip
-    return f"const struct snn_model_data snn_model = {{{', '.join(fields)}}};\n"
+    return (
+        f"const struct snn_model_data snn_model = {{snn_layers, {delayed}, snn_scores, {frame_step}, SNN_TIMESTEPS, "
+        f"SNN_CLASSES, {len(plan.schedule.layers)}, {delays}, SNN_STREAMING}};\n"
+    )

@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from targets.cortex_m.cores import CORES
+from targets.cortex_m.lowering import DELAYS
 from targets.cortex_m.settings import CoreName, ToolchainName
 from targets.cortex_m.toolchain import OPTIMIZATION, Toolchain, cache_folder, installed_version
 from targets.errors import InternalError, ToolMissingError
@@ -36,6 +37,8 @@ SOURCES = ("firmware/firmware.c", "snn_run.c", "snn_scatter.c", "snn_deliver.c",
 """The library in the order in which it is linked."""
 _STACK_POINTER = 13
 _ENTRIES = ("firmware_vectors", "firmware_reset")
+_CALLERS = ("deliver", "snn_scatter")
+"""Functions between the driver and a synaptic kernel."""
 
 
 class Section(BaseModel):
@@ -82,15 +85,17 @@ class Platform(BaseModel):
     def stack_bytes(self, kernels: Iterable[str], streamed: bool) -> int:
         """The deepest stack: reset, an entry point, the driver, and the deepest kernel below it."""
         home = {symbol: section for section in self.sections for symbol in section.defines}
-        below = [0]
+        below_run = [0]
         for name in kernels:
             section = home[name]
-            if section.kind == "text":
-                below.append(self.frame("snn_scatter") + section.frame)
-            else:  # a table of functions
-                below += [home[function].frame for function in section.refers]
+            if section.kind == "rodata":  # neurons: a table of functions
+                below_run += [home[function].frame for function in section.refers]
+            elif name in DELAYS:
+                below_run.append(section.frame)
+            else:
+                below_run.append(sum(self.frame(caller) for caller in _CALLERS) + section.frame)
         entry = "snn_step" if streamed else "snn_classify"
-        return self.frame("firmware_reset") + self.frame(entry) + self.frame("run") + max(below)
+        return self.frame("firmware_reset") + self.frame(entry) + self.frame("run") + max(below_run)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from targets.errors import DoesNotFitError, InternalError, ToolMissingError
 from targets.network_file import write_atomically
 
 OPTIMIZATION = "-O2"
+#: Files that do not touch synapses or neurons, compiled for size.
+FOR_SIZE = ("firmware.c", "snn_run.c", "snn_scatter.c")
 _COMMON = (
     "-std=c11", OPTIMIZATION, "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector",
@@ -84,14 +86,17 @@ class Toolchain:
             target = Path(folder) / "out.o"
             paths = [f"-I{path}" for path in include]
             names = [f"-D{name}" for name in defines]
-            _run([*self._compiler(), *self.flags, *paths, *names, "-c", str(source), "-o", str(target)])
+            _run(
+                [*self._compiler(), *self.flags, *_sized(source), *paths, *names, "-c", str(source), "-o", str(target)]
+            )
             return target.read_bytes()
 
     def compile_cached(self, source: Path, include: Sequence[Path], defines: Sequence[str] = ()) -> Path:
         """The object of a C file from the user's cache, by the text of the file and of all headers beside it."""
         content = [source, *sorted(path for folder in include for path in folder.glob("*.h"))]
         texts = [path.read_text(encoding="utf-8") for path in content]
-        key = hashlib.sha256("\0".join([self.key, *self.flags, *defines, source.name, *texts]).encode()).hexdigest()
+        parts = [self.key, *self.flags, *_sized(source), *defines, source.name, *texts]
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
         path = cache_folder() / f"{source.stem}-{key[:24]}.o"
         if not path.exists():
             write_atomically(path, self.compile(source, include, defines))
@@ -143,6 +148,10 @@ def cache_folder() -> Path:
     """Where objects and calibrations of this user are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "spikeport" / "cortex_m"
+
+
+def _sized(source: Path) -> list[str]:
+    return ["-Os"] if source.name in FOR_SIZE else []
 
 
 def _run(command: Sequence[str]) -> str:

@@ -88,47 +88,36 @@ SNN_INLINE void add_ragged(void *target, const uint8_t *weights, uint32_t index,
 }
 
 /* Everything that one source neuron delivers. */
-SNN_INLINE void deliver(const snn_window *window, uint32_t channel, int32_t factor, variant is) {
+SNN_INLINE void deliver(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor, variant is) {
     const snn_connection *k = window->connection;
     const snn_tile *tile = window->tile;
-    const uint32_t outputs = is.bits ? k->outputs : 1U, stride = k->stride, kernel_columns = k->kernel_columns;
-    uint32_t row = (channel * k->kernel_rows + window->rows.kernel) * kernel_columns + window->columns.kernel;
-    uint32_t to = (window->rows.target * tile->columns + window->columns.target) * tile->channels;
-    /* neighbours in the target are neighbours in the weights: one run */
-    const uint32_t run = stride == 1U && outputs == tile->channels ? window->columns.count : 1U;
-    if (k->group_channels == 1U) { /* depthwise, pooling, identity */
-        to += channel * outputs;
-    } else if (k->group_channels != k->channels) { /* several groups: find this channel's without division */
-        for (uint32_t last = k->group_channels; last <= channel; last += k->group_channels) {
-            to += outputs;
-        }
-    }
-    for (uint32_t a = window->rows.count; a != 0U; a--) {
-        uint32_t weight = row * outputs, neuron = to;
-        for (uint32_t b = 0U; b < window->columns.count; b += run) {
-            uint8_t *v = (uint8_t *)window->target + neuron * (is.width / 8U);
+    const uint32_t outputs = k->outputs, run = window->run, columns = window->columns.count;
+    const uint32_t right = k->stride * outputs, down = right * k->kernel_columns;
+    for (uint32_t rows = window->rows.count; rows != 0U; rows--) {
+        uint32_t weight_there = weight, neuron_there = neuron;
+        for (uint32_t done = 0U; done < columns; done += run) {
+            uint8_t *v = (uint8_t *)window->target + neuron_there * (is.width / 8U);
             if (is.width == 0U) {
-                const uint32_t bit = neuron + tile->first_row * tile->columns * tile->channels;
-                ((snn_word *)window->target)[bit >> 5] |= 1U << (bit & 31U);
+                ((snn_word *)window->target)[neuron_there >> 5] |= 1U << (neuron_there & 31U);
             } else if (is.words) {
-                const snn_word *weights = (const snn_word *)(const void *)(k->weights + weight * is.bits / 8U);
+                const snn_word *weights = (const snn_word *)(const void *)(k->weights + weight_there * is.bits / 8U);
                 add_words(v, weights, run * outputs, factor, is);
             } else {
-                add_ragged(v, k->weights, weight, run * outputs, factor, is);
+                add_ragged(v, k->weights, weight_there, run * outputs, factor, is);
             }
-            weight += stride * outputs;
-            neuron += tile->channels;
+            weight_there += right;
+            neuron_there += tile->channels;
         }
-        row += stride * kernel_columns;
-        to += tile->columns * tile->channels;
+        weight += down;
+        neuron += tile->columns * tile->channels;
     }
 }
 
 #define SNN_KERNEL(name, ...)                                                                                           \
-    void name(const snn_window *window, uint32_t channel, int32_t factor) {                                            \
+    void name(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor) {                            \
         const variant is = {__VA_ARGS__};                                                                               \
         (void)factor;                                                                                                   \
-        deliver(window, channel, factor, is);                                                                           \
+        deliver(window, weight, neuron, factor, is);                                                                    \
     }
 #define SNN_KERNELS(bits, width)                                                                                        \
     SNN_KERNEL(snn_w##bits##_v##width##_words, bits, width, 1, 0)                                                       \
@@ -143,4 +132,10 @@ SNN_KERNELS(4, 32)
 SNN_KERNELS(2, 32)
 SNN_KERNEL(snn_unit_v16, 0, 16, 0, 1)
 SNN_KERNEL(snn_unit_v32, 0, 32, 0, 1)
-SNN_KERNEL(snn_mark, 0, 0, 0, 0)
+
+/* Pooling: sets the bits of spikes. Its tile begins at a row of the target, which lies in memory as a whole. */
+void snn_mark(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor) {
+    const variant is = {0, 0, 0, 0};
+    const snn_tile *tile = window->tile;
+    deliver(window, weight, neuron + tile->first_row * tile->columns * tile->channels, factor, is);
+}

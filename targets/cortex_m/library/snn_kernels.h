@@ -50,10 +50,12 @@ typedef struct snn_window {
     const snn_tile *tile;
     void *target; /* membrane potentials of the tile, or spikes (pooling) */
     snn_span rows, columns;
+    uint32_t run; /* positions of a row that are one run of neighbours in weights and target */
 } snn_window;
 
-/* A kernel: adds what one source neuron of a channel delivers, `factor` times. */
-typedef void snn_deliver(const snn_window *window, uint32_t channel, int32_t factor);
+/* A kernel: adds what one source neuron delivers, `factor` times: `weight` is the index of the first weight that it needs,
+   `neuron` that of the first neuron of the tile. */
+typedef void snn_deliver(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor);
 
 struct snn_connection {
     snn_deliver *deliver;
@@ -114,6 +116,7 @@ typedef struct snn_delay {
 struct snn_model_data {
     const snn_layer *layers;
     const snn_delay *delays;
+    void (*keep_delayed)(void), (*clear_delayed)(void); /* or NULL */
     int32_t *scores;
     uint32_t frame_step;       /* bytes from the input of one time step to that of the next; 0: constant pixels */
     uint16_t timesteps;
@@ -146,9 +149,14 @@ SNN_DECLARE(2, 32)
 /* Kernels without weights: sum pooling and identity; `mark` sets the bit of the target instead. */
 snn_deliver snn_unit_v16, snn_unit_v32, snn_mark;
 
-/* 16-bit with a leak of 1/2, 1/4 or 1/8, 16-bit with any leak, 32-bit saturating, 32-bit saturating readout */
+/* 16-bit with a leak of 1/2, 1/4 or 1/8 and a multiple of four channels, any 16-bit ones, 32-bit saturating, 32-bit
+   saturating readout */
 extern const snn_neurons snn_neurons16_half, snn_neurons16_quarter, snn_neurons16_eighth, snn_neurons16, snn_neurons32,
     snn_readout32;
+
+/* For networks with feedback: at the end of a step, and before the first one. */
+void snn_keep_delayed(void);
+void snn_clear_delayed(void);
 
 /* What a test build (SNN_TRACE) writes behind the cursor for every neuron at the end of every step: its membrane potential
    after the reset, or SNN_TRACE_SPIKE. */

@@ -61,24 +61,23 @@ SNN_INLINE int32_t leak(int32_t v, int32_t keep, uint32_t shift) {
 
 SNN_INLINE int32_t limited(int32_t v, int32_t limit) { return v > limit ? limit : v < -limit ? -limit : v; }
 
-static void fill16(void *membrane, const void *bias, uint32_t bias_step, const snn_tile *tile) {
+/* `halves`: halfwords of a membrane potential. */
+SNN_INLINE void fill(void *membrane, const void *bias, uint32_t bias_step, const snn_tile *tile, uint32_t halves) {
     snn_v16 *v = membrane;
     const snn_v16 *from = bias;
-    for (uint32_t position = tile->rows * tile->columns; position != 0U; position--, from += bias_step) {
-        for (uint32_t channel = 0; channel < tile->channels; channel++) {
-            *v++ = from[channel];
+    for (uint32_t position = tile->rows * tile->columns; position != 0U; position--, from += bias_step * halves) {
+        for (uint32_t half = 0; half < tile->channels * halves; half++) {
+            *v++ = from[half];
         }
     }
 }
 
+static void fill16(void *membrane, const void *bias, uint32_t bias_step, const snn_tile *tile) {
+    fill(membrane, bias, bias_step, tile, 1U);
+}
+
 static void fill32(void *membrane, const void *bias, uint32_t bias_step, const snn_tile *tile) {
-    snn_v32 *v = membrane;
-    const snn_v32 *from = bias;
-    for (uint32_t position = tile->rows * tile->columns; position != 0U; position--, from += bias_step) {
-        for (uint32_t channel = 0; channel < tile->channels; channel++) {
-            *v++ = from[channel];
-        }
-    }
+    fill(membrane, bias, bias_step, tile, 2U);
 }
 
 #if defined(__ARM_FEATURE_SIMD32)
@@ -90,59 +89,54 @@ SNN_INLINE uint32_t halved(uint32_t pair) {
 }
 
 /* Two neurons: where one spikes, its half of `marks` is in the result. */
-SNN_INLINE uint32_t fire_pair(snn_word *v, uint32_t threshold, uint32_t bias, uint32_t marks, int32_t keep,
-                              uint32_t shift, unsigned halvings) {
+SNN_INLINE uint32_t fire_pair(snn_word *v, uint32_t threshold, uint32_t bias, uint32_t marks, unsigned halvings) {
     uint32_t pair = *v, spikes;
     (void)__ssub16((int16x2_t)threshold, (int16x2_t)pair); /* sets GE where v <= threshold */
     spikes = __sel(0U, marks);
     pair = __sel((uint8x4_t)pair, 0U);
     TRACE(spikes & 0xFFFFU, (int16_t)(pair & 0xFFFFU));
     TRACE(spikes >> 16, (int16_t)(pair >> 16));
-    if (halvings != 0U) {
-        for (unsigned done = 0; done < halvings; done++) {
-            pair = halved(pair);
-        }
-    } else {
-        const int32_t low = leak((int16_t)(pair & 0xFFFFU), keep, shift), high = leak((int32_t)pair >> 16, keep, shift);
-        pair = ((uint32_t)low & 0xFFFFU) | ((uint32_t)high << 16);
-    }
+    pair = halved(pair);
+    pair = halvings > 1U ? halved(pair) : pair;
+    pair = halvings > 2U ? halved(pair) : pair;
     *v = (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)bias);
     return spikes;
 }
 #endif
 
-/* `halvings` 1 to 3: a leak of 2^-halvings, known when this is compiled; 0: any leak. */
+/* `halvings` 1 to 3: a leak of 2^-halvings and channels in fours, known when this is compiled; 0: anything. */
 SNN_INLINE void fire16(const snn_layer *layer, snn_v16 *v, const snn_v16 *bias, uint32_t bias_step,
                        const snn_tile *tile, snn_word *spikes, uint32_t first_bit, unsigned halvings) {
-    const uint32_t shift = halvings != 0U ? halvings : layer->keep_shift, channels = tile->channels;
+    const uint32_t shift = halvings != 0U ? halvings : layer->keep_shift;
     const int32_t keep = halvings != 0U ? 1 : layer->keep;
     bit_writer writer = write_from(spikes, first_bit);
+    (void)shift, (void)keep;
     for (uint32_t position = tile->rows * tile->columns; position != 0U; position--, bias += bias_step) {
         const snn_v16 *thresholds = layer->thresholds, *add = bias;
-        for (uint32_t left = channels; left != 0U;) {
+        for (uint32_t left = tile->channels; left != 0U;) {
             const uint32_t count = left < 32U ? left : 32U;
             uint32_t bits = 0U;
             const snn_v16 *end = v + count;
             left -= count;
+            while (v != end) {
 #if defined(__ARM_FEATURE_SIMD32)
-            if ((channels & 3U) == 0U) {
-                for (; v != end; v += 4, thresholds += 4, add += 4) {
+                if (halvings != 0U) {
                     snn_word *pairs = (snn_word *)(void *)v;
                     const snn_word *limits = (const snn_word *)(const void *)thresholds;
                     const snn_word *biases = (const snn_word *)(const void *)add;
-                    uint32_t four = fire_pair(pairs, limits[0], biases[0], 0x00020001U, keep, shift, halvings);
-                    four |= fire_pair(pairs + 1, limits[1], biases[1], 0x00080004U, keep, shift, halvings);
+                    uint32_t four = fire_pair(pairs, limits[0], biases[0], 0x00020001U, halvings);
+                    four |= fire_pair(pairs + 1, limits[1], biases[1], 0x00080004U, halvings);
                     four |= four >> 16;
                     bits = (bits >> 4) | (four << 28);
+                    v += 4, thresholds += 4, add += 4;
+                    continue;
                 }
-            }
 #endif
-            for (; v != end; v++, thresholds++, add++) {
-                const uint32_t spike = *v > *thresholds;
+                const uint32_t spike = *v > *thresholds++;
                 const int32_t rest = spike ? 0 : *v;
                 TRACE(spike, rest);
                 bits = (bits >> 1) | (spike << 31);
-                *v = (int16_t)(leak(rest, keep, shift) + *add);
+                *v++ = (int16_t)(leak(rest, keep, shift) + *add++);
             }
             write_bits(&writer, bits >> (32U - count), count);
         }

@@ -5,7 +5,7 @@
    A membrane potential depends on the inputs of its own neuron only, so both give the same spikes. */
 #include "snn_kernels.h"
 
-/* `run` is one function and calls only the kernels: the depth of the stack is then the same on every path to a kernel. */
+/* Synapses run below run and deliver, neurons below run: the depth of the stack is the same on every path to a kernel. */
 #define SNN_INLINE static inline __attribute__((always_inline))
 #define SNN_WHOLE static __attribute__((noinline))
 
@@ -19,8 +19,8 @@ SNN_INLINE snn_word *at_step(const void *words, uint32_t step, uint32_t bytes) {
     return (snn_word *)(void *)((uintptr_t)words + (uintptr_t)(step * bytes));
 }
 
-SNN_INLINE void deliver(const snn_connection *k, uint32_t count, const steps *s, uint32_t step, const snn_tile *tile,
-                    void *target) {
+SNN_WHOLE void deliver(const snn_connection *k, uint32_t count, const steps *s, uint32_t step, const snn_tile *tile,
+                       void *target) {
     for (; count != 0U; count--, k++) {
         const void *source = k->source;
         if (source == 0) {
@@ -119,6 +119,12 @@ SNN_WHOLE void run(const void *input, uint32_t first, uint32_t count) {
             run_layer(&snn_model.layers[index], &s);
         }
     }
+    if (snn_model.keep_delayed != 0) {
+        snn_model.keep_delayed();
+    }
+}
+
+void snn_keep_delayed(void) {
     for (const snn_delay *d = snn_model.delays; d < snn_model.delays + snn_model.delay_count; d++) {
         for (uint32_t word = 0; d->from != 0 && word < d->words; word++) {
             d->to[word] = d->from[word];
@@ -126,14 +132,20 @@ SNN_WHOLE void run(const void *input, uint32_t first, uint32_t count) {
     }
 }
 
-static uint32_t steps_done;
-
-SNN_INLINE void reset(void) {
-    steps_done = 0U;
+void snn_clear_delayed(void) {
     for (const snn_delay *d = snn_model.delays; d < snn_model.delays + snn_model.delay_count; d++) {
         for (uint32_t word = 0; word < d->words; word++) {
             d->to[word] = 0U;
         }
+    }
+}
+
+static uint32_t steps_done;
+
+void snn_reset(void) {
+    steps_done = 0U;
+    if (snn_model.clear_delayed != 0) {
+        snn_model.clear_delayed();
     }
 }
 
@@ -142,15 +154,13 @@ SNN_INLINE void run_step(const void *frame) {
     steps_done++; /* behind the call, which is no tail call then: the depth of the stack stays the sum of the frames */
 }
 
-void snn_reset(void) { reset(); }
-
 void snn_step(const void *frame) { run_step(frame); }
 
 uint32_t snn_classify(const void *input) {
     const uint8_t *frame = input;
     uint32_t best = 0U;
     if (snn_model.streaming != 0U) {
-        reset();
+        snn_reset();
         for (uint32_t step = 0; step < snn_model.timesteps; step++, frame += snn_model.frame_step) {
             run_step(frame);
         }

@@ -18,6 +18,7 @@ typedef struct walk {
     position x;
     uint32_t end; /* first index, in the row, behind the current position's channels */
     uint32_t looked; /* whether the window of the current position is known */
+    uint32_t weight, neuron; /* first ones that the current spike meets */
 } walk;
 
 SNN_INLINE void advance(position *p, int32_t stride) {
@@ -53,19 +54,34 @@ SNN_INLINE uint32_t lowest_bit(uint32_t word) {
 #endif
 }
 
-/* The neuron with this index in the row, `factor` times. */
-SNN_INLINE void event(walk *w, uint32_t index, int32_t factor) {
+/* Where the spike of the neuron with this index in the row arrives. */
+static __attribute__((noinline)) void locate(walk *w, uint32_t index) {
     const snn_connection *k = w->window.connection;
+    const snn_tile *tile = w->window.tile;
+    const uint32_t outputs = k->outputs;
     while (index >= w->end) {
         w->end += k->channels;
         w->looked = 0U;
         advance(&w->x, k->stride);
     }
     if (w->looked == 0U) {
-        w->window.columns = covered(w->x, k->stride, k->kernel_columns, 0, (int32_t)w->window.tile->columns);
+        w->window.columns = covered(w->x, k->stride, k->kernel_columns, 0, (int32_t)tile->columns);
+        w->window.run = k->stride == 1U && outputs == tile->channels ? w->window.columns.count : 1U;
         w->looked = 1U;
     }
-    k->deliver(&w->window, index + k->channels - w->end, factor);
+    const snn_span rows = w->window.rows, columns = w->window.columns;
+    const uint32_t channel = index + k->channels - w->end;
+    uint32_t neuron = (rows.target * tile->columns + columns.target) * tile->channels;
+    if (k->group_channels == 1U) { /* depthwise, pooling, identity */
+        neuron += channel * outputs;
+    } else { /* the group of the channel, without division */
+        for (uint32_t last = k->group_channels; last <= channel; last += k->group_channels) {
+            neuron += outputs;
+        }
+    }
+    const uint32_t row = (channel * k->kernel_rows + rows.kernel) * k->kernel_columns + columns.kernel;
+    w->weight = row * outputs;
+    w->neuron = neuron;
 }
 
 /* `first` is the index of the row's first neuron in memory, `count` the number of neurons of a row. */
@@ -76,7 +92,8 @@ SNN_INLINE void scatter_row(walk *w, const void *source, uint32_t first, uint32_
         for (uint32_t index = 0; index < count; index++) {
             const int32_t value = pixels[index] >> (k->pixels - 1U);
             if (value != 0) {
-                event(w, index, value * k->multiplier);
+                locate(w, index);
+                k->deliver(&w->window, w->weight, w->neuron, value * k->multiplier);
             }
         }
         return;
@@ -93,7 +110,8 @@ SNN_INLINE void scatter_row(walk *w, const void *source, uint32_t first, uint32_
             word &= (1U << (before + count - base)) - 1U;
         }
         for (; word != 0U; word &= word - 1U) {
-            event(w, base + lowest_bit(word) - before, k->multiplier);
+            locate(w, base + lowest_bit(word) - before);
+            k->deliver(&w->window, w->weight, w->neuron, k->multiplier);
         }
     }
 }
@@ -102,9 +120,12 @@ void snn_scatter(const snn_connection *k, const void *source, const snn_tile *ti
     const int32_t stride = k->stride, padding = k->padding, first = (int32_t)tile->first_row;
     const int32_t end = (first + (int32_t)tile->rows - 1) * stride - padding + k->kernel_rows;
     const uint32_t row_neurons = (uint32_t)k->columns * k->channels;
-    walk w = {{k, tile, target, {0U, 0U, 0U}, {0U, 0U, 0U}}, {0, 0}, 0U, 0U};
+    walk w; /* field by field: an initializer would call memset */
     position y = {first, 0}, left = {0, 0};
     int32_t row = first * stride - padding;
+    w.window.connection = k;
+    w.window.tile = tile;
+    w.window.target = target;
     for (; row < 0; row++) {
         advance(&y, stride);
     }
