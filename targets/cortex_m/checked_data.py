@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _WORDS_PER_LINE = 8
 _PRIME = 65521
 
-CHECKED_LINE = """\
+_CHECK = """\
 /* One line of data: the checksum covers the line's number, the values and their order. */
 #define SNN_CHECK(n, a, b, c, d, e, f, g, h) \\
     ((1U * (n) + 3U * ((a) % 65521U) + 5U * ((b) % 65521U) + 7U * ((c) % 65521U) + 11U * ((d) % 65521U) + \\
@@ -21,9 +21,22 @@ CHECKED_LINE = """\
       29U * ((a) / 65521U + (b) / 65521U + (c) / 65521U + (d) / 65521U + (e) / 65521U + (f) / 65521U + \\
              (g) / 65521U + (h) / 65521U)) % 65521U)
 #define SNN_INTACT(check) 0U * (uint32_t)sizeof(struct { int model_data_is_corrupted : (check) ? 1 : -1; })
-#define SNN_LINE(n, a, b, c, d, e, f, g, h, sum) \\
-    (a) + SNN_INTACT(SNN_CHECK(n, a, b, c, d, e, f, g, h) == (sum)), b, c, d, e, f, g, h,
 """
+_NAMES = "abcdefgh"
+
+
+def _line_macro(count: int) -> str:
+    """SNN_LINE_count: that many words; the checksum takes 0 for the others."""
+    names = list(_NAMES[:count])
+    filled = ", ".join([*names, *["0U"] * (_WORDS_PER_LINE - count)])
+    rest = "".join(f" {name}," for name in names[1:])
+    arguments = ", ".join(names)
+    head = f"#define SNN_LINE_{count}(n, {arguments}, sum) "
+    return head + f"\\\n    (a) + SNN_INTACT(SNN_CHECK(n, {filled}) == (sum)),{rest}\n"
+
+
+MACROS = _CHECK + "".join(_line_macro(count) for count in range(1, _WORDS_PER_LINE + 1))
+"""C macros in front of all arrays."""
 
 
 def checksum(line: int, words: Sequence[int]) -> int:
@@ -33,24 +46,15 @@ def checksum(line: int, words: Sequence[int]) -> int:
     return (line + low + 29 * sum(word // _PRIME for word in words)) % _PRIME
 
 
-def array(symbol: str, ctype: str, values: NDArray[np.unsignedinteger], comment: str) -> str:
-    """C text of an array of words, eight to a line, each line with the checksum of its words (the last one filled up with 0)."""
-    lines = []
+def array(symbol: str, values: NDArray[np.unsignedinteger], comment: str) -> str:
+    """C text of an array of 32-bit words, eight to a line, each line with its checksum, and an assertion of its length."""
     words = [int(value) for value in values]
-    full = len(words) // _WORDS_PER_LINE * _WORDS_PER_LINE
-    for line, start in enumerate(range(0, full, _WORDS_PER_LINE)):
+    lines = []
+    for line, start in enumerate(range(0, len(words), _WORDS_PER_LINE)):
         chunk = words[start : start + _WORDS_PER_LINE]
-        lines.append(f"    SNN_LINE({line}U, {_literals(chunk)}, {checksum(line, chunk)}U)")
-    rest = words[full:]
-    if rest:
-        padded = [*rest, *[0] * (_WORDS_PER_LINE - len(rest))]
-        line = full // _WORDS_PER_LINE
-        check = f"SNN_CHECK({line}U, {_literals(padded)}) == {checksum(line, padded)}U"
-        guard = f" + SNN_INTACT({check})"
-        lines.append(f"    {_literals(rest[:1])}{guard}, {_literals(rest[1:])}")
+        padded = [*chunk, *[0] * (_WORDS_PER_LINE - len(chunk))]
+        literals = ", ".join(f"0x{word:X}U" for word in chunk)
+        lines.append(f"    SNN_LINE_{len(chunk)}({line}U, {literals}, {checksum(line, padded)}U)")
     body = "\n".join(lines)
-    return f"/* {comment} */\nstatic const {ctype} {symbol}[{len(words)}] = {{\n{body}\n}};\n"
-
-
-def _literals(words: Sequence[int]) -> str:
-    return ", ".join(f"0x{word:X}U" for word in words)
+    length = f'_Static_assert(sizeof {symbol} == {4 * len(words)}U, "{symbol} has lost or gained data");\n'
+    return f"/* {comment} */\nstatic const uint32_t {symbol}[] = {{\n{body}\n}};\n{length}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.cortex_m.checked_data import CHECKED_LINE, array
+from targets.cortex_m.checked_data import MACROS, array
 from targets.cortex_m.lowering import Layer, Link, leak_shift
 from targets.cortex_m.packing import pack
 from targets.cortex_m.plan import Plan
@@ -63,7 +63,7 @@ def source(plan: Plan) -> str:
         f'_Static_assert(SNN_MODEL_FORMAT == {FORMAT}, "snn_model.h is of another version than snn_model.c");\n'
         f"_Static_assert(SNN_MODEL_DIGEST == 0x{digest(plan.network)[:8]}, "
         '"snn_model.h and snn_model.c belong to different networks");\n',
-        CHECKED_LINE,
+        MACROS,
         *_weights(plan, names),
         *(_neurons(layer, names) for layer in plan.schedule.layers if not layer.is_pool),
         *(_memory(area.symbol, area.placement.size_bytes) for area in plan.areas if area.placement.size_bytes),
@@ -92,7 +92,7 @@ def _weights(plan: Plan, names: _Names) -> Iterable[str]:
             raise InternalError(f"weight {name} has no packing")
         symbol = names.weights[name]
         yield (
-            array(symbol, "uint32_t", np.frombuffer(pack(_rows(plan, link), packing), "<u4"), name or "")
+            array(symbol, np.frombuffer(pack(_rows(plan, link), packing), "<u4"), name or "")
             + f"_Static_assert(sizeof {symbol} == SNN_PACKED_BYTES({packing.rows}U * {packing.outputs}U, {packing.bits}U), "
             f'"weights do not have the shape of their connection");\n'
         )
@@ -129,9 +129,7 @@ def _neurons(layer: Layer, names: _Names) -> str:
             if kind == "bias" and not np.array_equal(stored, widened):
                 raise InternalError(f"bias of {layer.name} leaves {layer.width} bits")
             padded = stored.tobytes() + bytes(-stored.nbytes % 4)
-            parts.append(
-                array(f"snn_{kind}_{index}", "uint32_t", np.frombuffer(padded, "<u4"), f"{kind} of {layer.name}")
-            )
+            parts.append(array(f"snn_{kind}_{index}", np.frombuffer(padded, "<u4"), f"{kind} of {layer.name}"))
     return "".join(parts)
 
 

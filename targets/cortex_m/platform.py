@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from targets.cortex_m.cores import CORES
 from targets.cortex_m.lowering import DELAYS
 from targets.cortex_m.settings import CoreName, ToolchainName
-from targets.cortex_m.toolchain import OPTIMIZATION, Toolchain, cache_folder, installed_version
+from targets.cortex_m.toolchain import FOR_SIZE, OPTIMIZATION, Toolchain, cache_folder, installed_version
 from targets.errors import InternalError, ToolMissingError
 from targets.network_file import write_atomically
 
@@ -159,7 +159,8 @@ def _table() -> Mapping[str, Platform]:
 
 @cache
 def _calibrated_once(toolchain: Toolchain) -> Platform:
-    path = cache_folder() / f"platform-{library_digest()}-{toolchain.key.replace(' ', '_')}.json"
+    flags = hashlib.sha256(" ".join([*toolchain.flags, *FOR_SIZE]).encode()).hexdigest()[:8]
+    path = cache_folder() / f"platform-{library_digest()}-{flags}-{toolchain.key.replace(' ', '_')}.json"
     if path.exists():
         return Platform.model_validate_json(path.read_text(encoding="utf-8"))
     platform = calibrate(toolchain)

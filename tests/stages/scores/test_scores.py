@@ -115,7 +115,9 @@ def test_larger_kernels_are_worth_more_up_to_the_image() -> None:
 
 @given(st.integers(2, 500), st.integers(2, 7), st.sampled_from([1, 2]))
 def test_more_of_anything_is_never_worth_less(channels: int, bits: int, pool: int) -> None:
-    a = Architecture(input_shape=(3, 32, 32), classes=10, cells=(CHAIN,), channels=channels, weight_bits=bits, head_pool=2 * pool)
+    a = Architecture(
+        input_shape=(3, 32, 32), classes=10, cells=(CHAIN,), channels=channels, weight_bits=bits, head_pool=2 * pool
+    )
     for update in ({"channels": channels + 1}, {"weight_bits": bits + 1}, {"head_pool": pool}):
         assert macro_points(a.model_copy(update=update)) > macro_points(a)
 
