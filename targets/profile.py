@@ -177,7 +177,7 @@ def _path(target: str) -> Path:
         return Path(target)
     if target in profile_names():
         return PROFILES / f"{target}.toml"
-    near = difflib.get_close_matches(target, profile_names(), n=3, cutoff=0.4)
+    near = difflib.get_close_matches(target, profile_names(), n=3, cutoff=0.6)
     hint = (
         f"did you mean {' or '.join(near)}?"
         if near
