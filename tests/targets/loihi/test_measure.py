@@ -37,9 +37,9 @@ def test_lava_computes_the_reference_and_holds_what_was_estimated(
     assert measure.measure(tmp_path, network, profile).terms == estimate(network.without_values(), profile).terms
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_lava_computes_random_networks(seed: int, tmp_path: Path) -> None:
-    profile = load_profile("loihi2_oheo_gulch")
+@pytest.mark.parametrize(("board", "seed"), [*((BOARDS[0], seed) for seed in range(4)), (BOARDS[1], 3), (BOARDS[1], 8)])
+def test_lava_computes_random_networks(board: str, seed: int, tmp_path: Path) -> None:
+    profile = load_profile(board)
     network = random_fitting(seed, profile)
     export(network, profile, tmp_path)
     assert differences(tmp_path, network, profile, inputs_for(network, 3, seed)) == NOTHING
