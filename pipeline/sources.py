@@ -87,7 +87,9 @@ def _imports(path: Path) -> tuple[str, ...]:
 
 
 def _data_files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc"))
+    """Files that are read. Python files outside of packages are among them: other interpreters run them as scripts."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return (path for path in files if path.suffix != ".py" or not (path.parent / "__init__.py").exists())
 
 
 @cache

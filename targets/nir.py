@@ -1,18 +1,21 @@
-"""Writes the integer network as NIR, the exchange format that many spiking frameworks read (Pedersen et al. 2024, Nature Comm. 15).
+"""Writes the integer network as NIR, the exchange format that many spiking frameworks read.
 
-Comes in: a network with values, of any family. Goes out: one HDF5 file, in float. It is an interchange, not the artifact: NIR's
-neurons are differential equations and know neither integers nor how a leak rounds. In steps of `DT` by Euler's method they are
+Comes in: a network with values, of any family. Goes out: one HDF5 file, in float. It is an interchange, not the artifact:
+NIR's neurons are differential equations and know neither integers nor how a leak rounds. In steps of `DT` by Euler's method
+they are
 
     v <- (1 - dt / tau) v + (dt / tau) r I          with dt / tau = 1 - keep / 2**keep_shift and r = tau / dt
 
-which is our recurrence without the rounding of the leak. Spikes are equal where the leak does not round (keep 0 or all of it);
-elsewhere a potential may come to lie on the other side of a threshold, rarely. Thresholds lie a third of a unit above the
-integer ones, where no potential can be: leaks are sums of powers of two, so that > and >= mean the same. Pixels enter as `pixel >> shift`, which whoever runs the file does.
+which is our recurrence without the rounding of the leak. Spikes are equal where the leak does not round (keep 0 or all of
+it); elsewhere a potential may come to lie on the other side of a threshold, rarely. Thresholds lie a third of a unit above
+the integer ones, where no potential can be: leaks are sums of powers of two, so that > and >= mean the same. Pixels enter as
+`pixel >> shift`, which whoever runs the file does. Source: Pedersen et al., Nature Communications 15, 8122 (2024).
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +67,7 @@ def graph(network: Network) -> Any:
             path = list(_path(network, connection, f"{node_name(population.name)}_in{index}", bias))
             nodes |= {step.name: step.node for step in path}
             names = [node_name(connection.source), *(step.name for step in path), node_name(population.name)]
-            edges += zip(names, names[1:], strict=False)
+            edges += itertools.pairwise(names)
         nodes[node_name(population.name)] = _neuron(population, carrier is None)
     nodes[OUTPUT] = nir.Output(output_type={"output": np.array(network.readout.shape)})
     edges.append((node_name(network.readout.name), OUTPUT))

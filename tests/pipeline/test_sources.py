@@ -27,7 +27,10 @@ def test_imports_within_functions_count() -> None:
 
 
 def test_data_files_of_a_family_count() -> None:
-    assert "targets/loihi/requirements.txt" in closure(("targets.loihi.export",), ("targets/loihi",)).files
+    found = closure(("targets.loihi.export",), ("targets/loihi",))
+    assert {"targets/loihi/requirements.txt", "targets/loihi/runner/observe.py"} <= found.files.keys()
+    assert "targets/loihi/measure.py" not in found.files
+    assert "lava" not in found.libraries
 
 
 def test_versions_are_found_by_the_name_that_is_imported() -> None:

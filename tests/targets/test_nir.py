@@ -131,7 +131,11 @@ def test_spikingjelly_imports_a_chain_and_spikes_equally(tmp_path: Path) -> None
     inputs = inputs_for(network)
     graph = round_trip(network, tmp_path)
     spikes = evaluated(graph, inputs, network.timesteps)["second"]
-    kept = {name: node for name, node in graph.nodes.items() if name in ("input", "first_in0", "first", "second_in0", "second")}
+    kept = {
+        name: node
+        for name, node in graph.nodes.items()
+        if name in ("input", "first_in0", "first", "second_in0", "second")
+    }
     kept["output"] = nir.Output(output_type={"output": np.array(network.population_of["second"].shape)})
     edges = [edge for edge in graph.edges if set(edge) <= set(kept)] + [("second", "output")]
     module = nir_exchange.import_from_nir(nir.NIRGraph(kept, edges, type_check=False), dt=DT)
