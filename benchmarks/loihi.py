@@ -51,7 +51,7 @@ def compared(network: Network, profile: Profile, seed: int) -> bool:
         export(network, profile, Path(name))
         found = differences(Path(name), network, profile, inputs)
         same_bytes = measure(Path(name), network, profile).terms == estimate(network.without_values(), profile).terms
-    relays = sum(group.population is None for group in graph.build(network, profile.settings.graded_input).neurons)
+    relays = sum(group.population is None for group in graph.graph_for(network, profile).neurons)
     trace = reference.run(network, inputs)
     clipped = sum(int((np.abs(values) == 2**23 - 1).sum()) for values in trace.membranes.values())
     print(
@@ -63,7 +63,7 @@ def compared(network: Network, profile: Profile, seed: int) -> bool:
 
 
 def wraps(network: Network, profile: Profile, trace: reference.Trace, inputs: np.ndarray) -> int:
-    graded, total = profile.settings.graded_input, 0
+    graded, total = not profile.neuron.pixels_in_bias, 0
     for population in network.populations:
         sums = currents(network, trace, inputs, population.name, graded)
         total += int((np.abs(sums) > 2**23).sum())

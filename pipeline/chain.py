@@ -123,7 +123,7 @@ def _export(job: Job, folder: Path, progress: Progress) -> Exported:
     artifact = folder / ARTIFACT
     remove(artifact)  # an export that was killed begins anew
     artifact.mkdir()
-    return export(job.network(), job.profile, artifact)
+    return export(job.network(), job.profile, artifact, job.configs.export)
 
 
 def _verify(job: Job, folder: Path, progress: Progress) -> Verification:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.analyze import AnalyzeConfig
+from stages.export import ExportConfig
 from stages.quantize import QuantizeConfig
 from stages.search import SearchConfig
 from stages.verify import VerifyConfig
@@ -61,6 +62,7 @@ class Configs(BaseModel):
     analyze: AnalyzeConfig
     search: SearchConfig
     quantize: QuantizeConfig
+    export: ExportConfig
     verify: VerifyConfig
 
     @classmethod
@@ -74,6 +76,7 @@ class Configs(BaseModel):
             analyze=AnalyzeConfig.preset(request.preset),
             search=SearchConfig.preset(request.preset),
             quantize=QuantizeConfig.preset(request.preset),
+            export=ExportConfig.preset(request.preset),
             verify=VerifyConfig.preset(request.preset),
         )
         values = preset.model_dump()

@@ -1,7 +1,8 @@
 """Fourth stage: the integer network becomes the files that the target loads.
 
 Comes in: a network with values, a profile, an empty folder. Goes out: the artifact's files, with their hashes. The family
-writes them; this stage refuses what the target cannot hold before anything is written.
+writes them; this stage refuses what the target cannot hold before anything is written. Asked for, it adds `network.nir`, an
+interchange in float that other frameworks read (`targets.nir`); the target does not use it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -16,7 +18,22 @@ from targets.errors import InternalError
 from targets.families import family_named
 from targets.fit import require_fit
 from targets.network import Network
+from targets.nir import write_nir
 from targets.profile import Profile
+
+
+class ExportConfig(BaseModel):
+    """What is written beside the target's own files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Whether the network is written as NIR, too.
+    nir: bool = False
+
+    @classmethod
+    def preset(cls, name: Literal["quick", "full"]) -> Self:
+        """Both presets write what the target needs."""
+        return cls()
 
 
 class ExportedFile(BaseModel):
@@ -39,7 +56,7 @@ class Exported(BaseModel):
     files: Mapping[str, ExportedFile] = Field(min_length=1)
 
 
-def export(network: Network, profile: Profile, folder: Path) -> Exported:
+def export(network: Network, profile: Profile, folder: Path, config: ExportConfig | None = None) -> Exported:
     """Writes the artifact of a network into `folder`.
 
     Raises:
@@ -47,7 +64,10 @@ def export(network: Network, profile: Profile, folder: Path) -> Exported:
         UnsupportedOperationError: the target cannot run an operation of it.
     """
     require_fit(network, profile)
-    paths = family_named(profile.family).export(network, profile, folder)
+    paths = dict(family_named(profile.family).export(network, profile, folder))
+    if config is not None and config.nir:
+        paths["nir"] = folder / "network.nir"
+        write_nir(network, paths["nir"])
     return Exported(family=profile.family, files={name: _described(path, folder) for name, path in paths.items()})
 
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from targets.errors import InternalError
 from targets.footprint import Footprint, MeasuredBy, Term
-from targets.loihi.graph import Graph, build
-from targets.loihi.settings import Settings
+from targets.loihi.graph import Graph, graph_for
 from targets.network import Network
 from targets.profile import Profile
 
@@ -72,8 +71,7 @@ class Variable:
 
 def estimate(network: Network, profile: Profile) -> Footprint:
     """The terms of the exported network; needs no values."""
-    settings: Settings = profile.settings
-    return footprint(variables(build(network, settings.graded_input)), "estimated", {})
+    return footprint(variables(graph_for(network, profile)), "estimated", {})
 
 
 def variables(graph: Graph) -> Iterator[Variable]:

@@ -33,7 +33,7 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
         raise ConfigurationError("this integer network has shapes only and cannot be exported", "train it first")
     require_fit(network, profile)
     settings: Settings = profile.settings
-    processes = graph.build(network, settings.graded_input)
+    processes = graph.graph_for(network, profile)
     netx = container.is_netx(network, processes)
     files = {"network": folder / ("network.net" if netx else "network.h5")}
     write_atomically(files["network"], container.to_bytes(network, processes, netx))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Shape
+from targets.profile import Profile
 
 RELAY_WEIGHT, RELAY_THRESHOLD = 2, 1
 #: No membrane potential exceeds it: the register clips just below (2**17 - 1) << 6 plus one step.
@@ -101,6 +102,11 @@ class Graph:
         """Whether every layer feeds the next one only, which is what a NetX file can say."""
         inputs = [group.target for group in self.synapses]
         return len(set(inputs)) == len(inputs) == self.depth and all(n.population is not None for n in self.neurons)
+
+
+def graph_for(network: Network, profile: Profile) -> Graph:
+    """The graph on a board: pixels enter as graded spikes, or through the neurons' biases where there are none."""
+    return build(network, graded_input=not profile.neuron.pixels_in_bias)
 
 
 def build(network: Network, graded_input: bool) -> Graph:

@@ -15,7 +15,7 @@ import numpy as np
 
 from targets.fit import Finding, Rule
 from targets.loihi import cores
-from targets.loihi.graph import UNREACHABLE_THRESHOLD, Graph, Synapses, build, weight_range, weights
+from targets.loihi.graph import UNREACHABLE_THRESHOLD, Synapses, graph_for, weight_range, weights
 from targets.loihi.settings import Settings
 from targets.network import INPUT, Dense, Network, Population
 from targets.profile import Profile
@@ -67,7 +67,7 @@ def dense_layers_listen_to_few_enough(network: Network, profile: Profile) -> Ite
 
 def weights_times_multiplier_fit_a_synapse(network: Network, profile: Profile) -> Iterator[Finding]:
     """An effective weight is m * 2**k with m of 8 bits and one k per layer: -128 to 127, or even and -256 to 254."""
-    for group in _graph(network, profile).on_chip:
+    for group in graph_for(network, profile).on_chip:
         if group.connection is None:
             continue
         low, high = weight_range(network, group)
@@ -101,7 +101,7 @@ def thresholds_fit_and_are_shared(network: Network, profile: Profile) -> Iterato
 def biases_fit(network: Network, profile: Profile) -> Iterator[Finding]:
     """A signed mantissa per neuron; on Loihi 1 it also carries the pixels' current."""
     limit = profile.neuron.largest_bias or LARGEST_CURRENT
-    graph = _graph(network, profile)
+    graph = graph_for(network, profile)
     for population in network.populations:
         pixels = _largest(network, [g for g in graph.on_host if g.target == population.name])
         bias = 0 if population.bias is None else int(np.abs(population.bias).max())
@@ -116,7 +116,7 @@ def biases_fit(network: Network, profile: Profile) -> Iterator[Finding]:
 
 def sums_stay_inside_the_registers(network: Network, profile: Profile) -> Iterator[Finding]:
     """No synaptic sum leaves 24 bits; none wraps after the shift where the host adds a part of it outside of the wrap."""
-    graph = _graph(network, profile)
+    graph = graph_for(network, profile)
     fed_by_host = {group.target for group in graph.on_host}
     for population in network.populations:
         limit = LARGEST_CURRENT if population.name in fed_by_host else LARGEST_SUM
@@ -129,7 +129,7 @@ def sums_stay_inside_the_registers(network: Network, profile: Profile) -> Iterat
 def readout_never_clips(network: Network, profile: Profile) -> Iterator[Finding]:
     """The readout adds up over all steps and must neither clip nor reach its threshold, or scores would differ."""
     readout = network.readout
-    incoming = [g for g in _graph(network, profile).synapses if g.target == readout.name]
+    incoming = [g for g in graph_for(network, profile).synapses if g.target == readout.name]
     used = network.timesteps * _largest(network, incoming, readout).magnitude
     if used > UNREACHABLE_THRESHOLD:
         hint = "weights of fewer bits, pooling before the classifier, or fewer timesteps"
@@ -139,7 +139,7 @@ def readout_never_clips(network: Network, profile: Profile) -> Iterator[Finding]
 def network_fits_the_cores(network: Network, profile: Profile) -> Iterator[Finding]:
     """No more cores than the board has, by the published packing rules (Loihi 1) or a lower bound (Loihi 2)."""
     settings = _settings(profile)
-    graph = _graph(network, profile)
+    graph = graph_for(network, profile)
     for layer, used, limit, unit in cores.excesses(network, graph, settings):
         yield Finding("core", layer, used, limit, unit, "use fewer channels, a smaller image or weights of fewer bits")
 
@@ -159,10 +159,6 @@ rules: tuple[Rule, ...] = (
 def _settings(profile: Profile) -> Settings:
     settings: Settings = profile.settings
     return settings
-
-
-def _graph(network: Network, profile: Profile) -> Graph:
-    return build(network, _settings(profile).graded_input)
 
 
 def _may_be_odd(network: Network, group: Synapses) -> bool:

@@ -21,8 +21,6 @@ class Settings(BaseModel):
     #: Most neurons that one neuron of a dense layer may listen to: one input axon each, all on the neuron's core.
     input_axons_per_core: PositiveInt
     output_axons_per_core: PositiveInt
-    #: Graded spikes carry pixels into the chip; without them the host writes the pixels' current into the neurons' biases.
-    graded_input: bool
     source: str
 
     @property

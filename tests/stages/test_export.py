@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.export import export
+from stages.export import ExportConfig, export
 from targets.errors import DoesNotFitError
 from targets.profile import MemoryRegion, Profile, load_profile
 from tests.networks import NETWORKS, filled
@@ -39,3 +39,16 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(tmp_path: Path) -> 
     with pytest.raises(DoesNotFitError, match="memory in ram"):
         export(filled(NETWORKS["chain"]()), with_ram(load_profile("jetson_nano"), 1000), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nir_is_written_when_asked_for(tmp_path: Path) -> None:
+    profile, network = load_profile("jetson_nano"), filled(NETWORKS["chain"]())
+    digests = set()
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        exported = export(network, profile, tmp_path / name, ExportConfig(nir=True))
+        digests.add(exported.files["nir"].sha256)
+        assert exported.files["nir"].path == "network.nir"
+    assert len(digests) == 1
+    (tmp_path / "without").mkdir()
+    assert "nir" not in export(network, profile, tmp_path / "without", ExportConfig()).files

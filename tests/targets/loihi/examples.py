@@ -85,7 +85,7 @@ def random_fitting(seed: int, profile: Profile) -> Network:
     keep = int(np.random.default_rng(seed).choice([0, 1024, 2048, 3071, 4095, 4096]))
     neuron = replace(profile.neuron.neuron, keep=keep)
     network = random_tower(seed, neuron) if seed % 2 else random_network(seed, neuron=neuron)
-    if profile.settings.graded_input:
+    if not profile.neuron.pixels_in_bias:
         return fitting(network, profile, seed, pixel_shift=0 if seed % 3 == 0 else None)
     return fitting(network, profile, seed, pixel_shift=7)
 
@@ -154,7 +154,7 @@ def differences(folder: Path, network: Network, profile: Profile, inputs: NDArra
     found = {"spikes": 0, "membranes": 0, "currents": 0}
     for population in network.populations:
         name = population.name
-        sums = currents(network, trace, inputs, name, profile.settings.graded_input)
+        sums = currents(network, trace, inputs, name, not profile.neuron.pixels_in_bias)
         expected = reference.wrap(sums, profile.neuron.neuron)
         found["currents"] += int((observed.currents[name] != expected).sum())
         shift = 0 if population.fires else 6 - population.neuron.fraction_bits
