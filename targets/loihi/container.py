@@ -25,7 +25,7 @@ from targets.loihi.graph import (
     Synapses,
     weights,
 )
-from targets.network import Network, Population
+from targets.network import Network
 
 FORMAT = 1
 _DESCRIPTION = "spikeport/description"
@@ -124,13 +124,11 @@ def netx_layers(network: Network, graph: Graph) -> dict[str, Any]:
 
 
 def _netx_layer(network: Network, group: Synapses, neurons: Neurons) -> dict[str, Any]:
-    bias = _population(network, neurons).bias
-    assert_bias = np.zeros(neurons.shape[0], np.int32) if bias is None else bias
     layer = {
         "type": group.kind,
         "shape": neurons.shape,
         "weight": weights(network, group),
-        "bias": assert_bias.astype(np.int32),
+        "bias": _bias(network, neurons),
         **_neuron(network, neurons),
     }
     if group.kind == "conv":
@@ -150,10 +148,10 @@ def _netx_value(value: Any) -> Any:
     return np.asarray(value, np.int32)
 
 
-def _population(network: Network, neurons: Neurons) -> Population:
-    if neurons.population is None:
-        raise InternalError("a relay has no population")
-    return network.population_of[neurons.population]
+def _bias(network: Network, neurons: Neurons) -> NDArray[np.int32]:
+    """Bias by channel; relays have none."""
+    bias = network.population_of[neurons.population].bias if neurons.population else None
+    return np.zeros(neurons.shape[0], np.int32) if bias is None else bias
 
 
 def _arrays(network: Network, graph: Graph, netx: bool) -> dict[str, NDArray[np.integer]]:
@@ -166,8 +164,7 @@ def _arrays(network: Network, graph: Graph, netx: bool) -> dict[str, NDArray[np.
     for neurons in graph.neurons:
         if netx and neurons.name not in fed_by_host:
             continue
-        bias = _population(network, neurons).bias if neurons.population else None
-        arrays[f"bias_{neurons.name}"] = np.zeros(neurons.shape[0], np.int16) if bias is None else bias.astype(np.int16)
+        arrays[f"bias_{neurons.name}"] = _bias(network, neurons).astype(np.int16)
     return arrays
 
 

@@ -21,7 +21,7 @@ from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Shape
 from targets.profile import Profile
 
 RELAY_WEIGHT, RELAY_THRESHOLD = 2, 1
-#: No membrane potential exceeds it: the register clips just below (2**17 - 1) << 6 plus one step.
+#: The greatest threshold there is. `targets.loihi.rules` keeps the readout's potential at or below it.
 UNREACHABLE_THRESHOLD = 2**17 - 1
 DECAY_ONE = 2**12
 """A leak of keep / 2**12: Loihi's 12-bit decay is DECAY_ONE - keep."""

@@ -39,10 +39,11 @@ def observed(action: str, folder: Path, inputs: NDArray[np.uint8], limit_seconds
         LavaRunError: the run failed (with the traceback of the process model) or exceeded its time.
     """
     python = LAVA.interpreter()
+    # -I: nothing of our own environment; -B: no compiled files in the artifact
     with tempfile.TemporaryDirectory(prefix="spikeport-lava-") as name:
         desk = Path(name)
         np.save(desk / "inputs.npy", inputs)
-        _run([str(python), "-I", str(OBSERVER), action, str(folder.resolve()), str(desk)], desk, limit_seconds)
+        _run([str(python), "-I", "-B", str(OBSERVER), action, str(folder.resolve()), str(desk)], desk, limit_seconds)
         yield desk
 
 

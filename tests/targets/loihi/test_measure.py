@@ -38,6 +38,7 @@ def test_lava_computes_the_reference_and_holds_what_was_estimated(
     inputs = inputs_for(network, 4)
     assert differences(tmp_path, network, profile, inputs) == NOTHING
     assert measure.measure(tmp_path, network, profile).terms == estimate(network.without_values(), profile).terms
+    assert not (tmp_path / "__pycache__").exists()
 
 
 @pytest.mark.parametrize(
