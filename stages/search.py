@@ -19,11 +19,10 @@ from stages.data.dataset import Dataset
 from stages.progress import Progress
 from stages.scores.catalog import score_named
 from stages.scores.subject import batch_of
-from stages.searching import cell_by_cell, random_search
+from stages.searching import cell_by_cell, evolutionary, random_search
 from stages.searching.algorithm import Algorithm, Task, best_of
-from stages.searching.budget import with_budget
 from stages.searching.candidates import Candidate, CandidateLog, Evaluator
-from stages.searching.limits import StoppedBy, does_not_fit, why_not_wider
+from stages.searching.limits import StoppedBy, does_not_fit, smallest_networks, why_not_wider
 from stages.searching.macro import LADDER, MacroChoices
 from stages.searching.pareto import ParetoPoint, pareto_front
 from stages.searching.space import CellSpace
@@ -33,7 +32,7 @@ from targets.profile import Profile
 
 #: The candidate log in the folder of a search, JSON lines.
 LOG = "candidates.jsonl"
-AlgorithmName = Literal["cell_by_cell", "random"]
+AlgorithmName = Literal["cell_by_cell", "random", "evolutionary"]
 
 
 class SearchConfig(BaseModel):
@@ -43,7 +42,7 @@ class SearchConfig(BaseModel):
 
     #: Decides random candidates, the batch of images and the weights of untrained networks.
     seed: NonNegativeInt = 0
-    #: SpikeNAS's search, or SNASNet's random search.
+    #: SpikeNAS's search, SNASNet's random search, or NSGA-II.
     algorithm: AlgorithmName = "cell_by_cell"
     #: Name of a training-free score; see `stages.scores.catalog`.
     score: str = "evidence"
@@ -72,8 +71,6 @@ class SearchConfig(BaseModel):
     max_synaptic_operations: PositiveInt = 6_000_000
     #: Least points that a doubling of the channels has to gain.
     min_gain: NonNegativeFloat = 0.5
-    #: Bytes available by region, in place of the profile's.
-    budget: Mapping[str, PositiveInt] = {}
     #: Images that untrained networks are run on, for scores that look at spikes.
     images: PositiveInt = 64
     #: Candidates of the random and the evolutionary search.
@@ -130,9 +127,8 @@ def search(
 
     Raises:
         DoesNotFitError: no architecture fits; names the region, the shortage and the smallest network possible.
-        ConfigurationError: an unknown score or region, weight bits that the profile does not take, an unwritable folder.
+        ConfigurationError: an unknown score, weight bits that the profile does not take, an unwritable folder.
     """
-    profile = with_budget(profile, config.budget)
     score = score_named(config.score)
     macro = macro_choices(dataset, profile, config)
     space = CellSpace.of(config.nodes, with_thresholds(analysis.kept, config.thresholds), feedback_on(profile, config))
@@ -150,11 +146,13 @@ def search(
     task = Task(space, macro, config.cell_counts, evaluator, config.seed, config.trials, progress)
     try:
         algorithm_named(config.algorithm)(task)
+        if best_of(evaluator.candidates) is None:  # chance missed it, or nothing fits
+            evaluator.rated([c.architecture for c in smallest_networks(task)[:1]], progress, "smallest network")
     finally:
         log.close()
     best = best_of(evaluator.candidates)
-    if best is None or best.score is None:
-        raise does_not_fit(task, profile)
+    if best is None:
+        raise does_not_fit(smallest_networks(task)[0], profile)
     return result(best, task, profile)
 
 
@@ -222,4 +220,9 @@ def feedback_on(profile: Profile, config: SearchConfig) -> bool:
 
 def algorithm_named(name: AlgorithmName) -> Algorithm:
     """The function behind a name."""
-    return random_search.search if name == "random" else cell_by_cell.search
+    functions: dict[AlgorithmName, Algorithm] = {
+        "cell_by_cell": cell_by_cell.search,
+        "random": random_search.search,
+        "evolutionary": evolutionary.search,
+    }
+    return functions[name]

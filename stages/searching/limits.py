@@ -5,15 +5,19 @@ Comes in: the winner, or a task that found none. Goes out: a reason with a sente
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 from stages.searching.algorithm import Task
 from stages.searching.candidates import Candidate
+from stages.searching.cell_by_cell import coarse
 from stages.searching.macro import gain_per_doubling
 from targets.errors import DoesNotFitError
 from targets.profile import Profile
 from targets.sizes import format_size
 
+#: Cells among which the smallest network is looked for.
+LEANEST = 4
 StoppedBy = Literal["memory", "score", "compute"]
 
 
@@ -37,20 +41,28 @@ def why_not_wider(best: Candidate, task: Task) -> tuple[StoppedBy, str]:
     )
 
 
-def does_not_fit(task: Task, profile: Profile) -> DoesNotFitError:
+def smallest_networks(task: Task) -> list[Candidate]:
+    """The leanest cells in every macro-architecture at the fewest channels, least excess over the target first."""
+    cells = sorted(coarse(task.space).cells(), key=lambda c: sum(e.operation.kernel**2 for e in c.edges))[:LEANEST]
+    architectures = [
+        variant for cell in cells for count in task.cell_counts for variant in task.macro.variants((str(cell),) * count)
+    ]
+    return sorted((task.evaluator.sized(a) for a in architectures), key=lambda c: excess(c, task.evaluator.profile))
+
+
+def excess(candidate: Candidate, profile: Profile) -> float:
+    """Use of the fullest region as a fraction of what is available; infinite where the target cannot run the network."""
+    used = [size / profile.memory[name].available_bytes for name, size in candidate.region_bytes.items()]
+    return max(used, default=inf)
+
+
+def does_not_fit(smallest: Candidate, profile: Profile) -> DoesNotFitError:
     """The error for a target on which nothing fits: the region, the shortage, and the smallest network possible."""
-    small = [c for c in task.evaluator.candidates if c.region_bytes]
-    if not small:
-        reasons = sorted({obstacle for c in task.evaluator.candidates for obstacle in c.obstacles})
+    if not smallest.region_bytes:
+        reasons = "; ".join(smallest.obstacles[:3])
         return DoesNotFitError(
-            f"{profile.name} runs no network of this space: {'; '.join(reasons[:3])}",
-            "widen the profile's [network] table",
+            f"{profile.name} runs no network of this space: {reasons}", "widen the profile's [network] table"
         )
-
-    def shortage(candidate: Candidate) -> float:
-        return max(used / profile.memory[region].available_bytes for region, used in candidate.region_bytes.items())
-
-    smallest = min(small, key=shortage)
     lines = [
         f"{region}: needs {format_size(used)}, {format_size(profile.memory[region].available_bytes)} available, "
         f"{format_size(used - profile.memory[region].available_bytes)} too much"
@@ -58,9 +70,9 @@ def does_not_fit(task: Task, profile: Profile) -> DoesNotFitError:
         if used > profile.memory[region].available_bytes
     ]
     a = smallest.architecture
-    network = f"{len(a.cells)} cell {a.cells[0]}, {a.channels} channels, {a.weight_bits}-bit weights"
-    what_would = ", ".join(f"{region}={used}" for region, used in smallest.region_bytes.items())
+    network = f"{len(a.cells)} x {a.cells[0]}, {a.channels} channels, {a.weight_bits}-bit weights"
+    enough = ", ".join(f"{region}={used}" for region, used in smallest.region_bytes.items())
     return DoesNotFitError(
         f"no network fits {profile.name}; the smallest possible ({network}) exceeds\n  - " + "\n  - ".join(lines),
-        f"it would fit a budget of {what_would} (bytes); fewer pixels, classes or time steps make it smaller",
+        f"it would fit a budget of {enough} (bytes); fewer pixels, classes or time steps make it smaller",
     )

@@ -17,7 +17,7 @@ from stages.data.digits import load_digits
 from stages.progress import silent
 from stages.search import LOG, SearchConfig, SearchResult, search
 from stages.snn.architecture import lower
-from targets.errors import ConfigurationError, DoesNotFitError
+from targets.errors import DoesNotFitError
 from targets.fit import findings
 from targets.profile import Profile
 from tests.stages.families import bytes_of, counted_profile
@@ -54,7 +54,7 @@ def found(profile: Profile, folder: Path, config: SearchConfig = SMALL, *kept: s
     ram=st.integers(150, 30_000),
     bits=st.sampled_from([(8,), (2, 4, 8), (4,)]),
     kernels=st.sampled_from([(1, 3), (3,), (3, 5)]),
-    override=st.booleans(),
+    algorithm=st.sampled_from(["cell_by_cell", "random", "evolutionary"]),
 )
 def test_no_result_exceeds_any_region(
     tmp_path_factory: pytest.TempPathFactory,
@@ -63,13 +63,11 @@ def test_no_result_exceeds_any_region(
     ram: int,
     bits: tuple[int, ...],
     kernels: tuple[int, ...],
-    override: bool,
+    algorithm: str,
 ) -> None:
     """Over random profiles and budgets; where nothing fits, the smallest network really does not."""
-    board = counted_profile(
-        monkeypatch, flash=flash, ram=10**9 if override else ram, weight_bits=bits, kernel_sizes=kernels
-    )
-    config = SMALL.model_copy(update={"budget": {"ram": ram}}) if override else SMALL
+    board = counted_profile(monkeypatch, flash=flash, ram=ram, weight_bits=bits, kernel_sizes=kernels)
+    config = SMALL.model_copy(update={"algorithm": algorithm, "trials": 80})
     operations = ("zero", "skip", *(f"conv{size}x{size}" for size in kernels))
     try:
         result = found(board, tmp_path_factory.mktemp("search"), config, *operations)
@@ -89,10 +87,9 @@ def test_where_nothing_fits_the_hint_names_a_budget_that_does(tmp_path: Path, mo
     with pytest.raises(DoesNotFitError, match="flash") as caught:
         found(board, tmp_path / "a")
     budget = dict(pair.split("=") for pair in caught.value.hint.split("budget of ")[1].split(" (")[0].split(", "))
-    result = found(
-        board, tmp_path / "b", SMALL.model_copy(update={"budget": {name: int(size) for name, size in budget.items()}})
-    )
-    assert result.region_bytes == {name: int(size) for name, size in budget.items()}
+    enough = {name: int(size) for name, size in budget.items()}
+    board = counted_profile(monkeypatch, **enough)
+    assert found(board, tmp_path / "b").region_bytes == enough
 
 
 def test_refused_candidates_are_never_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,12 +103,25 @@ def test_refused_candidates_are_never_scored(tmp_path: Path, monkeypatch: pytest
     assert result.candidates_considered > result.candidates_scored
 
 
-@pytest.mark.parametrize("algorithm", ["cell_by_cell", "random"])
+@pytest.mark.parametrize("algorithm", ["cell_by_cell", "random", "evolutionary"])
 def test_same_seed_same_result_and_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str) -> None:
     board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
     config = SMALL.model_copy(update={"algorithm": algorithm, "trials": 30})
     first, second = (found(board, tmp_path / name, config) for name in "ab")
     assert first == second
+    assert (tmp_path / "a" / LOG).read_bytes() == (tmp_path / "b" / LOG).read_bytes()
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_the_number_of_jobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
+    config = SMALL.model_copy(update={"score": "sahd"})
+    monkeypatch.setattr("stages.searching.workers.WORTH_PROCESSES", 2)
+    one, several = (
+        found(board, tmp_path / "a", config),
+        found(board, tmp_path / "b", config.model_copy(update={"jobs": jobs})),
+    )
+    assert one == several
     assert (tmp_path / "a" / LOG).read_bytes() == (tmp_path / "b" / LOG).read_bytes()
 
 
@@ -175,12 +185,6 @@ def test_the_front_rises_and_holds_the_winner(tmp_path: Path, monkeypatch: pytes
         for smaller, larger in itertools.pairwise(front):
             assert smaller.size_bytes < larger.size_bytes
             assert smaller.score < larger.score
-
-
-def test_a_wrong_budget_names_all_its_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
-    with pytest.raises(ConfigurationError, match=r"(?s)rom.*core"):
-        found(board, tmp_path, SMALL.model_copy(update={"budget": {"rom": 1, "core": 2}}))
 
 
 def test_the_search_finds_what_an_exhaustive_search_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
