@@ -7,7 +7,6 @@ user's cache by a hash of everything that makes them.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -136,8 +135,10 @@ def installed_version(name: ToolchainName) -> str | None:
     """Version of an installed compiler, None where it is missing."""
     if name == "zig":
         try:
-            return version("ziglang") if importlib.util.find_spec("ziglang") else None
-        except PackageNotFoundError:
+            import ziglang  # noqa: F401 - run as `python -m ziglang`
+
+            return version("ziglang")
+        except (ImportError, PackageNotFoundError):
             return None
     if shutil.which("arm-none-eabi-gcc") is None or shutil.which("arm-none-eabi-ld") is None:
         return None
