@@ -124,7 +124,7 @@ def main() -> None:
     options = parser.parse_args()
     with options.cells.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    batch = replace(batch_of(load_dataset("cifar10", options.data, 0), 64, timesteps=3, seed=0), threshold_scale=4 / 3)
+    batch = replace(batch_of(load_dataset("cifar10", options.data, 0), 64, timesteps=3, seed=0), as_snasnet=True)
     found = scores_of([genotype(row) for row in rows], batch, options.jobs)
     with options.out.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from stages.snn.architecture import ends_a_cell
 from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Population, Weight
 
 #: Spikes that are remembered for candidates to come, at most.
@@ -37,12 +38,15 @@ class Probe:
         timesteps: int,
         seed: int = 0,
         spiking: bool = False,
-        threshold_scale: float = 1.0,
+        as_snasnet: bool = False,
     ) -> None:
-        """`images` is [N, C, H, W] pixels, or [N, T, C, H, W] frames if `spiking`. All thresholds are multiplied by
-        `threshold_scale`: 4/3 gives SNASNet's neurons, which scale their input by 3/4 instead.
+        """`images` is [N, C, H, W] pixels, or [N, T, C, H, W] frames if `spiking`.
+
+        SNASNet's neurons take 3/4 of their input, which is a threshold of 4/3, and its networks normalise once more in front
+        of the neurons that follow a cell.
         """
-        self.timesteps, self.seed, self.threshold_scale = timesteps, seed, threshold_scale
+        self.timesteps, self.seed, self.as_snasnet = timesteps, seed, as_snasnet
+        self.threshold_scale = 4 / 3 if as_snasnet else 1.0
         frames = torch.from_numpy(np.ascontiguousarray(images)).float()
         self.inputs = frames.transpose(0, 1)[:timesteps] if spiking else frames[None] / 255
         self._known: OrderedDict[Hashable, tuple[Tensor, ...]] = OrderedDict()
@@ -110,7 +114,9 @@ class _Run:
         spikes = self.probe.remembered(self.keys[population.name])
         if spikes is None:
             currents = [self.current(c, self.fired[c.source]) for c in incoming]
-            spikes = self.fire(population, sum(currents[1:], currents[0]))
+            current = sum(currents[1:], currents[0])
+            joined = self.probe.as_snasnet and ends_a_cell(population.name)
+            spikes = self.fire(population, normalised(current) if joined else current)
             self.probe.remember(self.keys[population.name], spikes)
         self.fired[population.name] = spikes
 

@@ -41,8 +41,8 @@ class Batch:
     seed: int = 0
     spiking: bool = False
 
-    #: Factor on all thresholds: 4/3 for SNASNet's neurons, which take 3/4 of their input.
-    threshold_scale: float = 1.0
+    #: Whether networks run as SNASNet's do where they differ from this project's; see `Probe`.
+    as_snasnet: bool = False
 
     #: Spike rates of small networks by architecture; see `Subject.small_rates`.
     known_rates: dict[Architecture, tuple[float, ...]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Batch:
             timesteps=self.timesteps,
             seed=self.seed,
             spiking=self.spiking,
-            threshold_scale=self.threshold_scale,
+            as_snasnet=self.as_snasnet,
         )
 
     @property

@@ -84,6 +84,11 @@ def lower(architecture: Architecture, profile: Profile) -> Network:
     return _Lowering(architecture, neuron, entrance).network()
 
 
+def ends_a_cell(population: str) -> bool:
+    """Whether a population of a lowered architecture turns the current of a whole cell into spikes."""
+    return population == "head" or population.startswith("reduce")
+
+
 @dataclass(frozen=True)
 class _Path:
     """One way on which spikes become current: a connection whose target is not decided yet."""
