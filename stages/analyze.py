@@ -50,6 +50,9 @@ class AnalyzeConfig(BaseModel):
     images: PositiveInt = 64
     #: Points that an operation or a kernel set has to be better by, beyond its confidence interval.
     tolerance: NonNegativeFloat = 0.05
+    #: Epochs of real training that judge each cell by its validation accuracy (percent) in place of the score; 0 for none. One
+    #: cell takes seconds to minutes, so `cells` should be small then.
+    trained: NonNegativeInt = 0
     #: Processes that score; the result does not depend on it.
     jobs: PositiveInt = 1
 
@@ -82,7 +85,7 @@ class Analysis(BaseModel):
 RULE = (
     "zero and skip cost no weights and stay unless removing them raises the best tenth of the scores; any other operation "
     "stays only if removing it lowers the best tenth; both by more than the tolerance and the 95 % confidence interval. Of the "
-    "sets of kernel sizes, the one whose best tenth is highest at equal weights; within the same margin, the lightest"
+    "sets of kernel sizes, the one whose best tenth is highest at equal synaptic operations; within the same margin, the lightest"
 )
 
 
@@ -105,7 +108,15 @@ def analyze(dataset: Dataset, profile: Profile, config: AnalyzeConfig, progress:
     ]
     trials = [
         Trial.of(
-            dataset, profile, score, config.seed + repeat, config.channels, config.timesteps, config.images, config.jobs
+            dataset,
+            profile,
+            score,
+            config.seed + repeat,
+            config.channels,
+            config.timesteps,
+            config.images,
+            config.jobs,
+            config.trained,
         )
         for repeat in range(config.repeats)
     ]
@@ -116,7 +127,7 @@ def analyze(dataset: Dataset, profile: Profile, config: AnalyzeConfig, progress:
         sizes = chosen_kernels(kernel_sets, config.tolerance).sizes
         kept = [o for o in kept if not o.startswith("conv")] + [f"conv{size}x{size}" for size in sizes]
     return Analysis(
-        score_name=score.name,
+        score_name=f"validation accuracy after {config.trained} epochs" if config.trained else score.name,
         repeats=config.repeats,
         cells=config.cells,
         effects=tuple(effects),

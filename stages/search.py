@@ -20,11 +20,12 @@ from stages.progress import Progress
 from stages.scores.catalog import score_named
 from stages.scores.subject import batch_of
 from stages.searching import cell_by_cell, evolutionary, random_search
-from stages.searching.algorithm import Algorithm, Task, best_of
+from stages.searching.algorithm import Algorithm, Task, best_of, rank
 from stages.searching.candidates import Candidate, CandidateLog, Evaluator
 from stages.searching.limits import StoppedBy, does_not_fit, smallest_networks, why_not_wider
 from stages.searching.macro import LADDER, MacroChoices
 from stages.searching.pareto import ParetoPoint, pareto_front
+from stages.searching.short_training import Finalist, halved
 from stages.searching.space import CellSpace
 from stages.snn.architecture import Architecture
 from targets.errors import ConfigurationError
@@ -75,6 +76,10 @@ class SearchConfig(BaseModel):
     images: PositiveInt = 64
     #: Candidates of the random and the evolutionary search.
     trials: PositiveInt = 500
+    #: Best candidates that are really trained, by successive halving, to choose by validation accuracy; 0 for none.
+    finalists: NonNegativeInt = 0
+    #: Epochs of the first of their rounds; every further round doubles them.
+    finalist_epochs: PositiveInt = 2
     #: Processes that score candidates; the result does not depend on it.
     jobs: PositiveInt = 1
 
@@ -118,6 +123,8 @@ class SearchResult(BaseModel):
     stopped_because: str
     #: Candidates that nothing smaller beats, per region.
     pareto: tuple[ParetoPoint, ...]
+    #: Candidates that were trained, the winner first; empty unless asked for.
+    finalists: tuple[Finalist, ...]
 
 
 def search(
@@ -153,10 +160,18 @@ def search(
     best = best_of(evaluator.candidates)
     if best is None:
         raise does_not_fit(smallest_networks(task)[0], profile)
-    return result(best, task, profile)
+    finalists: list[Finalist] = []
+    if config.finalists > 1:
+        scored = sorted((c for c in evaluator.candidates if c.score is not None), key=rank, reverse=True)
+        chosen = scored[: config.finalists]
+        finalists = halved(
+            chosen, dataset, profile, config.finalist_epochs, config.seed, folder / "finalists", progress
+        )
+        best = next(c for c in chosen if c.architecture == finalists[0].architecture)
+    return result(best, finalists, task, profile)
 
 
-def result(best: Candidate, task: Task, profile: Profile) -> SearchResult:
+def result(best: Candidate, finalists: Sequence[Finalist], task: Task, profile: Profile) -> SearchResult:
     """The winner with its circumstances."""
     rated: Sequence[Candidate] = task.evaluator.candidates
     stopped_by, because = why_not_wider(best, task)
@@ -173,6 +188,7 @@ def result(best: Candidate, task: Task, profile: Profile) -> SearchResult:
         stopped_by=stopped_by,
         stopped_because=because,
         pareto=pareto_front(rated),
+        finalists=tuple(finalists),
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from stages.analyzing.significance import Interval, best_tenth
 from stages.analyzing.trial import Trial
 from stages.progress import Progress
+from stages.searching.cost import synaptic_operations
 from stages.searching.space import CellSpace
 
 #: Cells per set whose memory is estimated.
@@ -30,8 +31,8 @@ class KernelSet(BaseModel):
     #: Mean score of random cells, and of their best tenth, at one width for all sets.
     score: Interval
     best_score: Interval
-    #: The best tenth, each cell at the width at which it weighs what cells of 3x3 kernels weigh.
-    best_score_at_equal_weights: Interval
+    #: The best tenth, each cell at the width at which it computes as much as cells of 3x3 kernels.
+    best_score_at_equal_cost: Interval
     #: Means over random cells at one width.
     weights: float
     region_bytes: Mapping[str, float]
@@ -50,8 +51,8 @@ def kernel_study(
             rated = trial.scores(drawn, progress, f"kernel sizes {', '.join(map(str, sizes))}")
             scores.append(mean(rated))
             best.append(best_tenth(rated))
-            reference = mean(trial.network(cell).parameters for cell in cells_of((3,), cells, trial.seed))
-            equal.append(best_tenth(at_equal_weights(drawn, trial, reference, progress)))
+            reference = mean(synaptic_operations(trial.network(cell)) for cell in cells_of((3,), cells, trial.seed))
+            equal.append(best_tenth(at_equal_cost(drawn, trial, reference, progress)))
             weights += [trial.network(cell).parameters for cell in drawn]
         for cell in cells_of(sizes, SIZED, trials[0].seed):
             for region, size_bytes in trials[0].region_bytes(cell).items():
@@ -61,7 +62,7 @@ def kernel_study(
                 sizes=sizes,
                 score=Interval.of(scores),
                 best_score=Interval.of(best),
-                best_score_at_equal_weights=Interval.of(equal),
+                best_score_at_equal_cost=Interval.of(equal),
                 weights=mean(weights),
                 region_bytes={region: mean(values) for region, values in sized.items()},
             )
@@ -69,16 +70,14 @@ def kernel_study(
     return rows
 
 
-def at_equal_weights(cells: Sequence[str], trial: Trial, reference: float, progress: Progress) -> list[float]:
-    """Scores of cells, each at the width at which its network weighs about as much as `reference`."""
+def at_equal_cost(cells: Sequence[str], trial: Trial, reference: float, progress: Progress) -> list[float]:
+    """Scores of cells, each at the width at which its network takes about `reference` synaptic operations."""
     channels = trial.template.channels
     by_width: dict[int, list[str]] = {}
     for cell in cells:
-        width = max(1, round(channels * (reference / trial.network(cell).parameters) ** 0.5))
+        width = max(1, round(channels * (reference / synaptic_operations(trial.network(cell))) ** 0.5))
         by_width.setdefault(width, []).append(cell)
-    rated = [
-        trial.at(width).scores(same, progress, "kernel sizes at equal weights") for width, same in by_width.items()
-    ]
+    rated = [trial.at(width).scores(same, progress, "kernel sizes at equal cost") for width, same in by_width.items()]
     return [score for scores in rated for score in scores]
 
 
@@ -97,8 +96,8 @@ def cells_of(sizes: Sequence[int], count: int, seed: int) -> list[str]:
 
 
 def chosen_kernels(rows: Sequence[KernelSet], tolerance: float) -> KernelSet:
-    """The set whose best cells score highest at equal weights; of those within the margin of it, the lightest."""
-    top = max(rows, key=lambda row: row.best_score_at_equal_weights.mean)
-    margin = max(tolerance, top.best_score_at_equal_weights.confidence)
-    bar = top.best_score_at_equal_weights.mean - margin
-    return min((row for row in rows if row.best_score_at_equal_weights.mean >= bar), key=lambda row: row.weights)
+    """The set whose best cells score highest at equal cost; of those within the margin of it, the lightest."""
+    top = max(rows, key=lambda row: row.best_score_at_equal_cost.mean)
+    margin = max(tolerance, top.best_score_at_equal_cost.confidence)
+    bar = top.best_score_at_equal_cost.mean - margin
+    return min((row for row in rows if row.best_score_at_equal_cost.mean >= bar), key=lambda row: row.weights)

@@ -5,13 +5,16 @@ Comes in: genotypes. Goes out: scores, weights and bytes. The same cell is score
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stages.data.dataset import Dataset
-from stages.progress import Progress
+from stages.progress import Progress, silent
 from stages.scores.catalog import Score
 from stages.scores.subject import Batch, batch_of
+from stages.searching.short_training import validation_accuracy
 from stages.searching.workers import rate_all
 from stages.snn.architecture import Architecture, lower
 from targets.families import family_named
@@ -25,10 +28,13 @@ class Trial:
 
     seed: int
     profile: Profile
+    dataset: Dataset
     batch: Batch
     score: Score
     template: Architecture
     jobs: int
+    #: Epochs of training that take the place of the score; 0 for none.
+    epochs: int
     known: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -42,6 +48,7 @@ class Trial:
         timesteps: int,
         images: int,
         jobs: int,
+        epochs: int = 0,
     ) -> Trial:
         """A repeat on a dataset; cells are judged one at a time, in the place of the first cell."""
         template = Architecture(
@@ -53,7 +60,8 @@ class Trial:
             weight_bits=max(profile.network.weight_bits),
             spiking_input=dataset.spiking,
         )
-        return cls(seed, profile, batch_of(dataset, images, timesteps=timesteps, seed=seed), score, template, jobs)
+        batch = batch_of(dataset, images, timesteps=timesteps, seed=seed)
+        return cls(seed, profile, dataset, batch, score, template, jobs, epochs)
 
     def at(self, channels: int) -> Trial:
         """The same repeat with networks of another width."""
@@ -63,9 +71,22 @@ class Trial:
         """One score per genotype, in the same order."""
         new = [cell for cell in dict.fromkeys(cells) if cell not in self.known]
         architectures = [self.architecture(cell) for cell in new]
-        rates = rate_all(architectures, self.profile, self.batch, self.score.rate, self.jobs, progress, what)
+        if self.epochs:
+            rates = self.trained(architectures, progress, what)
+        else:
+            rates = rate_all(architectures, self.profile, self.batch, self.score.rate, self.jobs, progress, what)
         self.known.update(zip(new, rates, strict=True))
         return [self.known[cell] for cell in cells]
+
+    def trained(self, architectures: Sequence[Architecture], progress: Progress, what: str) -> Iterator[float]:
+        """Validation accuracy in percent after a short training of each."""
+        with TemporaryDirectory() as folder:
+            for done, a in enumerate(architectures, start=1):
+                accuracy = validation_accuracy(
+                    self.dataset, self.profile, a, self.epochs, self.seed, Path(folder), silent
+                )
+                progress(what, done, len(architectures))
+                yield 100 * accuracy
 
     def architecture(self, cell: str) -> Architecture:
         """A network of this one cell."""

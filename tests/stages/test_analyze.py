@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import pytest
@@ -44,6 +45,16 @@ def test_same_seed_same_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first == second
 
 
+def test_training_can_take_the_place_of_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = digits()
+    few = replace(full, train=full.train.first(64), validation=full.validation.first(50), test=full.test.first(50))
+    config = BY_DEPTH.model_copy(update={"cells": 2, "repeats": 2, "trained": 1, "channels": 2, "kernel_sets": ((3,),)})
+    config = config.model_copy(update={"operations": ("skip", "conv3x3")})
+    analysis = analyze(few, counted_profile(monkeypatch, flash=10**6, ram=10**6), config, silent)
+    assert analysis.score_name == "validation accuracy after 1 epochs"
+    assert 0 <= analysis.kernel_sets[0].score.mean <= 100
+
+
 def test_what_the_target_lacks_is_out_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     analysis = analysed(monkeypatch, operations=("conv", "avgpool"), kernel_sizes=(3,))
     assert not {"skip", "conv1x1", "conv5x5"} & set(analysis.kept)
@@ -79,7 +90,7 @@ def test_the_lighter_of_two_equal_kernel_sets_is_chosen() -> None:
             sizes=(size,),
             score=interval,
             best_score=interval,
-            best_score_at_equal_weights=interval,
+            best_score_at_equal_cost=interval,
             weights=weights,
             region_bytes={},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stages.data.dataset import Dataset
 from stages.data.digits import load_digits
 from stages.progress import silent
 from stages.search import LOG, SearchConfig, SearchResult, search
-from stages.snn.architecture import lower
+from stages.snn.architecture import Architecture, lower
 from targets.errors import DoesNotFitError
 from targets.fit import findings
 from targets.profile import Profile
@@ -203,3 +204,33 @@ def test_the_result_survives_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     result = found(board, tmp_path)
     assert SearchResult.model_validate_json(result.model_dump_json()) == result
     assert findings(lower(result.architecture, board), board) == []
+
+
+def few_digits() -> Dataset:
+    full = digits()
+    return replace(full, train=full.train.first(64), validation=full.validation.first(60), test=full.test.first(60))
+
+
+def test_finalists_are_halved_and_the_most_accurate_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=4_000, ram=4_000)
+    config = SMALL.model_copy(update={"finalists": 4, "finalist_epochs": 1, "max_channels": 4})
+    kept = analysis("zero", "skip", "conv3x3")
+    result = search(few_digits(), board, kept, config, tmp_path, silent)
+    assert [finalist.epochs for finalist in result.finalists] == [2, 2, 1, 1]
+    last_round = result.finalists[:2]
+    assert result.finalists[0].validation_accuracy == max(f.validation_accuracy for f in last_round)
+    assert result.architecture == result.finalists[0].architecture
+    assert search(few_digits(), board, kept, config, tmp_path, silent) == result
+
+
+def test_the_curve_of_training_decides_among_finalists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=4_000, ram=4_000)
+    plain = found(board, tmp_path / "a")
+
+    def accuracy(dataset: Dataset, profile: Profile, a: Architecture, *rest: object) -> float:
+        return 0.0 if a == plain.architecture else 1.0 / a.channels
+
+    monkeypatch.setattr("stages.searching.short_training.validation_accuracy", accuracy)
+    result = found(board, tmp_path / "b", SMALL.model_copy(update={"finalists": 8}))
+    assert result.architecture != plain.architecture
+    assert plain.architecture in [finalist.architecture for finalist in result.finalists]
