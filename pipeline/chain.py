@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -65,7 +65,7 @@ class Job:
     @cached_property
     def fingerprint(self) -> str:
         """The hash of the dataset's files, known without reading images."""
-        return fingerprint(self.request.dataset, self.request.data)
+        return _fingerprint(self.request.dataset, self.request.data)
 
     def result(self, kind: type[Result]) -> Result:
         """What the stage that returns this type returned."""
@@ -81,6 +81,12 @@ class Job:
     def network(self) -> Network:
         """The trained integer network."""
         return load_network(self.folder_of("quantize") / NETWORK)
+
+
+@cache
+def _fingerprint(dataset: str, data: Path | None) -> str:
+    """Read once per process, however many targets share the dataset."""
+    return fingerprint(dataset, data)
 
 
 @dataclass(frozen=True)

@@ -56,21 +56,51 @@ def run_chain(job: Job, until: str, watcher: Watcher) -> dict[str, Manifest]:
     return manifests
 
 
+def unchanged(job: Job) -> dict[str, Manifest] | None:
+    """The manifests of a finished chain of which no stage would run again, with the results in the job; else None.
+
+    Nothing is computed and no library of a stage is imported, so that one process can ask this about many targets.
+
+    Raises:
+        ConfigurationError: another process works in the folder, or the dataset cannot be read.
+    """
+    manifests: dict[str, Manifest] = {}
+    with job.folder.locked():
+        for stage in CHAIN:
+            job.folder.recover(folder_name(stage.name))
+            kept = _stored(job, stage, stage_inputs(job, stage, manifests))
+            if isinstance(kept, list):
+                job.results.clear()
+                return None
+            manifests[stage.name], result = kept
+            job.results.append(result)
+    return manifests
+
+
 def _settle(job: Job, stage: Stage[Result], earlier: Mapping[str, Manifest], watcher: Watcher) -> Manifest:
     """Makes the stored result the right one, by keeping it or by running the stage."""
-    folder = folder_name(stage.name)
-    job.folder.recover(folder)
+    job.folder.recover(folder_name(stage.name))
     inputs = stage_inputs(job, stage, earlier)
+    kept = _stored(job, stage, inputs)
+    if isinstance(kept, list):
+        return _run(job, stage, inputs, kept, watcher)
+    manifest, result = kept
+    job.results.append(result)
+    watcher.kept(stage.name, manifest, result)
+    return manifest
+
+
+def _stored(job: Job, stage: Stage[Result], inputs: dict[str, Any]) -> tuple[Manifest, Result] | list[str]:
+    """What the stage stored for these inputs, or why it must run."""
+    folder = folder_name(stage.name)
     stored = job.folder.complete(folder)
     reasons = _reasons(stored, inputs)
-    if isinstance(stored, Manifest) and not reasons:
-        result = _load(stage, job.folder.stage(folder))
-        if result is not None and stage.trusted(result):
-            job.results.append(result)
-            watcher.kept(stage.name, stored, result)
-            return stored
-        reasons = ["the stored result did not pass" if result else f"{RESULT} is not readable"]
-    return _run(job, stage, inputs, reasons, watcher)
+    if not isinstance(stored, Manifest) or reasons:
+        return reasons
+    result = _load(stage, job.folder.stage(folder))
+    if result is None or not stage.trusted(result):
+        return ["the stored result did not pass" if result else f"{RESULT} is not readable"]
+    return stored, result
 
 
 def _run(job: Job, stage: Stage[Result], inputs: dict[str, Any], reasons: list[str], watcher: Watcher) -> Manifest:
