@@ -41,6 +41,8 @@ class Family:
 
     name: str
     summary: str
+    #: What one does with its artifact, in a sentence or two for a model card; `code` in backquotes.
+    how_to_run: str
 
     def settings_model(self) -> type[BaseModel]:
         """The pydantic model of the family's table in a profile."""
@@ -77,9 +79,24 @@ class Family:
 
 
 FAMILIES = (
-    Family("onnxruntime", "Linux boards that run ONNX Runtime"),
-    Family("loihi", "Intel Loihi 1 and 2, through Lava"),
-    Family("cortex_m", "Arm Cortex-M microcontrollers, bare-metal C"),
+    Family(
+        "onnxruntime",
+        "Linux boards that run ONNX Runtime",
+        "Load `whole.onnx` with ONNX Runtime to classify one input per call, or `step.onnx` to keep the membrane potentials "
+        "and go step by step. The metadata of each file says what to feed and what comes out.",
+    ),
+    Family(
+        "loihi",
+        "Intel Loihi 1 and 2, through Lava",
+        "`python run_lava.py inputs.npy scores.npy` runs it in Lava's fixed-point simulator; install the packages of "
+        "`requirements.txt` with `--no-deps` first. `cores.json` says how it packs into neurocores.",
+    ),
+    Family(
+        "cortex_m",
+        "Arm Cortex-M microcontrollers, bare-metal C",
+        "Add the folder to a firmware with CMake's `add_subdirectory`, or put it among the Arduino libraries; `src/snn.h` is the "
+        "interface and `README.md` shows its use. `host/main.c` runs the same code on a computer.",
+    ),
 )
 
 

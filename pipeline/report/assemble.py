@@ -26,10 +26,12 @@ from pipeline.report.contract import (
     StageRun,
 )
 from stages.analyze import Analysis
+from stages.data.catalog import find_source
 from stages.export import Exported
 from stages.quantize import Quantized
 from stages.search import LOG, SearchResult
 from stages.verify import Verification
+from targets.families import family_named
 from targets.network import Connection, Conv, Dense, Network, Pool
 
 _MOST_CANDIDATES = 2000
@@ -42,7 +44,9 @@ def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
     return Report(
         target=job.profile.name,
         target_summary=job.profile.summary,
+        family=job.profile.family,
         dataset=job.request.dataset,
+        dataset_summary=find_source(job.request.dataset).summary,
         dataset_fingerprint=job.fingerprint,
         class_names=verification.class_names,
         seed=job.request.seed,
@@ -65,6 +69,7 @@ def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
         activity=verification.activity,
         analysis=job.result(Analysis),
         network=draw(job.network()),
+        neuron=job.profile.neuron.neuron,
         training=tuple(
             Epoch(**point.model_dump(include=set(Epoch.model_fields))) for point in quantized.learning_curve
         ),
@@ -72,6 +77,7 @@ def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
         examples=verification.examples,
         artifacts={name: f"{folder_name('export')}/{ARTIFACT}/{file.path}" for name, file in exported.files.items()},
         artifact_hashes={name: file.sha256 for name, file in exported.files.items()},
+        how_to_run=family_named(job.profile.family).how_to_run,
         stages=tuple(StageRun(stage=m.stage, seconds=m.seconds, key=m.key) for m in manifests.values()),
         seconds=round(sum(manifest.seconds for manifest in manifests.values()), 3),
     )

@@ -18,6 +18,7 @@ from stages.searching.pareto import ParetoPoint
 from stages.snn.architecture import Architecture
 from stages.verify import Activity, TermRow
 from targets.footprint import MeasuredBy
+from targets.network import Neuron
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -141,7 +142,9 @@ class Report(Record):
     format: Literal[1] = 1
     target: str
     target_summary: str
+    family: str
     dataset: str
+    dataset_summary: str
     #: SHA-256 over the dataset's files.
     dataset_fingerprint: str
     class_names: tuple[str, ...]
@@ -164,6 +167,8 @@ class Report(Record):
     activity: Activity
     analysis: Analysis
     network: DrawnNetwork
+    #: Arithmetic of every firing population.
+    neuron: Neuron
     training: tuple[Epoch, ...]
     #: Epoch of the quantized training whose weights were kept.
     best_epoch: int
@@ -171,5 +176,7 @@ class Report(Record):
     artifacts: Mapping[str, str]
     #: SHA-256 of each artifact.
     artifact_hashes: Mapping[str, str]
+    #: What one does with the artifact.
+    how_to_run: str
     stages: tuple[StageRun, ...]
     seconds: NonNegativeFloat

@@ -1,4 +1,4 @@
-"""Writes `report.json` and `report.html` into a run folder, and reads the former back.
+"""Writes `report.json`, `report.html` and the model card into a run folder, and reads the first back.
 
 Comes in: a Report. Goes out: files that are replaced whole, and only when their content has changed.
 """
@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipeline.report.card import model_card
 from pipeline.report.contract import Report
 from pipeline.report.page import render
 from targets.errors import ConfigurationError
 from targets.network_file import write_atomically
 
-JSON, HTML = "report.json", "report.html"
+JSON, HTML, CARD = "report.json", "report.html", "MODEL_CARD.md"
 
 
 def to_json(report: Report) -> str:
@@ -23,9 +24,10 @@ def to_json(report: Report) -> str:
 
 
 def write(folder: Path, report: Report) -> Path:
-    """Writes both files; the path of the page."""
-    _write(folder / JSON, to_json(report))
-    _write(folder / HTML, render(report))
+    """Writes all of them; the path of the page."""
+    write_if_changed(folder / JSON, to_json(report))
+    write_if_changed(folder / HTML, render(report))
+    write_if_changed(folder / CARD, model_card(report))
     return folder / HTML
 
 
@@ -49,7 +51,8 @@ def read(folder: Path) -> Report:
         ) from error
 
 
-def _write(path: Path, content: str) -> None:
+def write_if_changed(path: Path, content: str) -> None:
+    """Replaces a file whole; one that holds just this keeps its time of modification."""
     encoded = content.encode()
     if not path.is_file() or path.read_bytes() != encoded:
         write_atomically(path, encoded)

@@ -6,7 +6,6 @@ Comes in: a Report. Goes out: HTML. The template holds the words, `style.css` th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 
 from markupsafe import Markup
 
@@ -15,6 +14,7 @@ from pipeline.report.charts import Interval, Line, Point, heat_map, intervals, l
 from pipeline.report.contract import Report
 from pipeline.report.diagram import describe, network_diagram
 from pipeline.report.pictures import image_uri, spike_map_uri
+from pipeline.report.templating import style, templates
 from stages.examples import Example
 from stages.verify import TermRow
 from targets.sizes import format_size
@@ -29,30 +29,23 @@ _SPOKEN = {
 
 def render(report: Report) -> str:
     """The whole page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pipeline.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(size=format_size, percent=_percent, difference=_difference)
-    style = Markup(files("pipeline.report").joinpath("templates/style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        style=style,
-        measured_where=_SPOKEN[report.measured_by],
-        regions=list(region_bars(report.budget, report.footprint)),
-        diagram=network_diagram(report.network),
-        wires=[(connection, describe(connection)) for connection in report.network.connections],
-        layers=layers(report),
-        significance=_significance(report),
-        search_chart=_search(report),
-        curves=_curves(report),
-        rates=heat_map(report.activity.rates, "Spike rate of every population at every step"),
-        examples=[_shown(example, report) for example in report.examples],
+    return (
+        templates(percent=percent, difference=difference)
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            style=style(),
+            measured_where=_SPOKEN[report.measured_by],
+            regions=list(region_bars(report.budget, report.footprint)),
+            diagram=network_diagram(report.network),
+            wires=[(connection, describe(connection)) for connection in report.network.connections],
+            layers=layers(report),
+            significance=_significance(report),
+            search_chart=_search(report),
+            curves=_curves(report),
+            rates=heat_map(report.activity.rates, "Spike rate of every population at every step"),
+            examples=[_shown(example, report) for example in report.examples],
+        )
     )
 
 
@@ -161,10 +154,12 @@ def _shown(example: Example, report: Report) -> ShownExample:
     )
 
 
-def _percent(value: float, digits: int = 1) -> str:
+def percent(value: float, digits: int = 1) -> str:
+    """A fraction in percent."""
     return f"{100 * value:.{digits}f} %"
 
 
-def _difference(row: TermRow) -> str:
-    difference = row.estimated_bytes - row.measured_bytes
-    return f"{difference:+,} B ({difference / row.measured_bytes:+.2%})"
+def difference(row: TermRow) -> str:
+    """How far the estimate of a term lies above its measurement."""
+    bytes_off = row.estimated_bytes - row.measured_bytes
+    return f"{bytes_off:+,} B ({bytes_off / row.measured_bytes:+.2%})"

@@ -27,7 +27,7 @@ from stages.examples import examples_of
 from stages.snn.architecture import Architecture
 from stages.verify import Activity, TermRow
 from targets.footprint import Tolerance
-from targets.network import Network
+from targets.network import Network, Neuron
 from targets.reference import run
 from tests.networks import NETWORKS, filled, inputs_for, random_network
 
@@ -80,7 +80,9 @@ def report_of(network: Network, **changes: object) -> Report:
     report = Report(
         target="board",
         target_summary="a <board> & more",
+        family="onnxruntime",
         dataset="digits",
+        dataset_summary="handwritten digits",
         dataset_fingerprint="f" * 64,
         class_names=tuple(f"<{index}>" for index in range(classes)),
         seed=0,
@@ -111,6 +113,7 @@ def report_of(network: Network, **changes: object) -> Report:
             score_name="evidence", repeats=2, cells=10, effects=(), kernel_sets=(), kept=("conv3x3",), refused=(), rule=""
         ),
         network=draw(network),
+        neuron=Neuron(),
         training=tuple(
             Epoch(phase=phase, epoch=e, train_loss=1 / e, validation_loss=1 / e, validation_accuracy=1 - 0.5 / e)
             for phase in ("float", "integer") for e in (1, 2, 3)
@@ -119,6 +122,7 @@ def report_of(network: Network, **changes: object) -> Report:
         examples=tuple(examples_of(network, trace, Split(inputs, labels))) if inputs.ndim == 4 else (),
         artifacts={"step": "04_export/artifact/step.onnx"},
         artifact_hashes={"step": "a" * 64},
+        how_to_run="Load `step.onnx`.",
         stages=(StageRun(stage="analyze", seconds=1, key="b" * 64),),
         seconds=1,
     )  # fmt: skip
