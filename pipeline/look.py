@@ -33,16 +33,23 @@ def show_targets(name: str | None, console: Console, *, as_json: bool) -> None:
     elif name:
         _print_profile(profiles[0], Console())
     else:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for head in ("target", "family", "memory", "what it is"):
-            table.add_column(head, no_wrap=head != "what it is")
-        for profile in profiles:
-            memory = ", ".join(f"{region} {format_size(m.available_bytes)}" for region, m in profile.memory.items())
-            table.add_row(f"[bold]{profile.name}[/]", profile.family, memory, profile.summary)
-        Console().print(table)
+        Console().print(_targets_table(profiles))
         console.print(
             "[dim]spikeport targets NAME shows one in full; your own profile is a TOML file: TARGET=./my_board.toml[/]"
         )
+
+
+def _targets_table(profiles: list[Profile]) -> Table:
+    """Names and families keep the width that they need; what is left is memory, then words."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head, cells in (("target", [p.name for p in profiles]), ("family", [p.family for p in profiles])):
+        table.add_column(head, min_width=max(map(len, (head, *cells))), overflow="fold")
+    table.add_column("memory")
+    table.add_column("what it is")
+    for profile in profiles:
+        memory = ",\n".join(f"{region} {format_size(m.available_bytes)}" for region, m in profile.memory.items())
+        table.add_row(f"[bold]{profile.name}[/]", profile.family, memory, profile.summary)
+    return table
 
 
 def _print_profile(profile: Profile, out: Console) -> None:

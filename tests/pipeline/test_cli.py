@@ -29,7 +29,9 @@ def failure(done: subprocess.CompletedProcess[str], code: int) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["deploy", "--help"], ["targets"], ["estimate", "jetson_nano"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["deploy", "--help"], ["targets"], ["regenerate", "--help"], ["estimate", "jetson_nano"]]
+)
 def test_looking_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom pipeline.cli import app\n"
@@ -52,6 +54,14 @@ def test_targets_as_json_has_every_profile() -> None:
     described = json.loads(spikeport("targets", "--json").stdout)
     assert {"jetson_nano", "raspberry_pi_zero_2w"} <= {profile["name"] for profile in described}
     assert json.loads(spikeport("targets", "jetson_nano", "--json").stdout)["family"] == "onnxruntime"
+
+
+@pytest.mark.parametrize("columns", ["80", "40"])
+def test_targets_cuts_no_name(columns: str) -> None:
+    described = json.loads(spikeport("targets", "--json").stdout)
+    lines = spikeport("targets", COLUMNS=columns).stdout.splitlines()
+    told = [tuple(line.split()[:2]) for line in lines[1:] if not line.startswith(" ")]
+    assert told[-len(described) :] == [(profile["name"], profile["family"]) for profile in described]
 
 
 def test_estimate_as_json() -> None:
@@ -79,7 +89,7 @@ def test_an_estimate_that_does_not_fit_says_so() -> None:
 def test_an_unknown_target_names_the_nearest(tmp_path: Path) -> None:
     said = failure(spikeport("deploy", "jetson_nan", "--build", tmp_path / "build"), 2)
     assert "unknown target 'jetson_nan'" in said
-    assert "did you mean jetson_nano?" in said
+    assert "did you mean jetson_nano" in said
     assert not (tmp_path / "build").exists()
 
 
