@@ -2,26 +2,31 @@
 #
 #   make deploy TARGET=jetson_nano        analyze, search, quantize, export, verify
 #   make deploy TARGET=./my_board.toml ARGS="--seed 1 --budget ram=64MiB"
+#   make regenerate TARGETS="jetson_nano microbit_v1"     every target's model, or those named, and models.lock.toml
 #   make test | check | bench-onnxruntime | clean
 #
 # PIP_ARGS reaches every pip install. On Linux without an NVIDIA GPU this avoids gigabytes of CUDA:
-#   make deploy TARGET=jetson_nano PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   make deploy TARGET=jetson_nano PIP_ARGS="--extra-index-url <PyTorch's CPU index>"
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 ARGS ?=
+TARGETS ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
 
-.PHONY: help deploy test check format clean
+.PHONY: help deploy regenerate test check format clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
 deploy: $(VENV)/.runtime
 	@$(BIN)/spikeport deploy $(or $(TARGET),$(error name a target: make deploy TARGET=jetson_nano)) $(ARGS)
+
+regenerate: $(VENV)/.runtime
+	@$(BIN)/spikeport regenerate $(TARGETS) $(ARGS)
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)

@@ -21,11 +21,13 @@ from pipeline.options import (
     Build,
     Data,
     DatasetName,
+    Datasets,
     Explain,
     PresetName,
     Seed,
     Settings,
     Target,
+    Targets,
     request,
 )
 from targets.errors import SpikeportError
@@ -88,6 +90,33 @@ def deploy(
 
     asked = request(target, dataset, data, seed, preset, budget, settings, build)
     run(asked, until, people, explain=explain, as_json=as_json)
+
+
+@app.command(rich_help_panel="Deploy", epilog="Example: [bold]spikeport regenerate jetson_nano microbit_v1 --check[/]")
+def regenerate(
+    targets: Targets = None,
+    dataset: Datasets = None,
+    data: Data = None,
+    seed: Seed = 0,
+    preset: PresetName = "quick",
+    settings: Settings = None,
+    build: Annotated[Path, typer.Option(help="Folder of all runs, the summaries and index.html.")] = Path("build"),
+    lock: Annotated[Path, typer.Option(help="The lock file.")] = Path("models.lock.toml"),
+    jobs: Annotated[int | None, typer.Option(help="Targets made at a time; as many as there are cores.", min=1)] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the lock file instead of writing it.")] = False,
+    explain: Explain = False,
+) -> None:
+    """Every target, or those named: what has changed is made again, in parallel; the lock file is written or compared."""
+    from pipeline.regeneration.command import Options
+    from pipeline.regeneration.command import regenerate as run
+    from targets.profile import profile_names
+
+    requests = [
+        request(target, name, data, seed, preset, "", settings, build)
+        for target in targets or profile_names()
+        for name in dataset or ["digits"]
+    ]
+    raise typer.Exit(run(requests, Options(build, lock, jobs, check, explain, all_targets=not targets), people))
 
 
 def _stage_command(stage: str, summary: str) -> None:
@@ -162,6 +191,14 @@ def report(
     from pipeline.run import report_again
 
     report_again(run, people, as_json=as_json)
+
+
+@app.command(rich_help_panel="Look")
+def index(build: Build = Path("build")) -> None:
+    """Write BUILD/index.html anew: a table of all finished runs, accuracy against memory, links."""
+    from pipeline.report.index import write_index
+
+    people.print(f"[bold]{write_index(build)}[/]", highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -10,6 +10,11 @@ import typer
 from pipeline.request import Preset, Request, parse_budget, parse_settings
 
 Target = Annotated[str, typer.Argument(help="Name of a shipped profile, or the path of your own: ./my_board.toml")]
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of shipped profiles or paths of your own; without any: all shipped ones."),
+]
+Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Name of a dataset; may be given often.")]
 DatasetName = Annotated[str, typer.Option("--dataset", help="Name of the dataset.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder with the dataset's files, where it is not bundled.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random. Same seed, same bytes.", min=0)]

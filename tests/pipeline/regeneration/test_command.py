@@ -1,0 +1,213 @@
+"""`spikeport regenerate` on real data and the real runtime: made once, then repeated, compared, broken, interrupted and killed.
+
+One regeneration of three boards serves all: one that is made, one that nothing fits, one whose profile cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipeline.regeneration.events import Event
+from pipeline.regeneration.fleet import Fleet
+from pipeline.request import Request
+from tests.pipeline.test_deploy import BOARD, ENVIRONMENT, SMALL, WIDE
+
+LITTLE = '[memory.ram]\ntotal = "8 KiB"\nreserved = "1 KiB"\nsource = "a test"\n'
+#: Work that lasts until it is stopped.
+LONG = {"analyze.cells": 4000}
+BOARDS = {
+    "good": BOARD + WIDE,
+    "little": BOARD + WIDE + LITTLE,
+    "broken": BOARD + WIDE + "colour = 3\n",
+}
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    said: str
+
+
+def command(*more: str) -> list[str]:
+    settings = [f"--set={path}={json.dumps(value)}" for path, value in SMALL.items()]
+    return [sys.executable, "-m", "pipeline", "regenerate", *settings, *more]
+
+
+def regenerate(folder: Path, *more: str) -> Done:
+    done = subprocess.run(
+        command(*more), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def write_boards(folder: Path) -> None:
+    for name, text in BOARDS.items():
+        (folder / f"{name}.toml").write_text(text)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Living processes that work in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (path / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state != "Z" and (path / "cwd").readlink() == folder:
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(condition: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    folder = tmp_path_factory.mktemp("made")
+    write_boards(folder)
+    return folder, regenerate(folder, "./good.toml", "./little.toml", "./broken.toml", "--jobs=2")
+
+
+@pytest.fixture
+def copied(made: tuple[Path, Done], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made[0], tmp_path / "copy"))
+
+
+def test_one_failure_does_not_stop_the_others_and_the_worst_code_counts(made: tuple[Path, Done]) -> None:
+    folder, done = made
+    assert done.code == 3, done.said
+    assert done.out == ""
+    assert "✓ good · digits" in done.said
+    assert "colour: is an unknown key" in done.said
+    assert "too much" in done.said
+    assert json.loads((folder / "build/good/digits/report.json").read_text())["ok"]
+    lock = tomllib.loads((folder / "models.lock.toml").read_text())
+    assert lock["models"].keys() == {"good"}
+    assert str(folder) not in (folder / "models.lock.toml").read_text()
+    assert "second" not in (folder / "models.lock.toml").read_text()
+
+
+def test_the_summaries_tell_all_three(made: tuple[Path, Done]) -> None:
+    folder, _ = made
+    suites = ElementTree.parse(folder / "build/regenerate.xml").getroot()  # noqa: S314 - our own
+    assert [(s.get("name"), s.get("failures")) for s in suites] == [
+        ("good.digits", "0"),
+        ("little.digits", "1"),
+        ("broken.digits", "1"),
+    ]
+    assert int(suites[0].get("tests")) >= 6
+    page = (folder / "build/regenerate.md").read_text()
+    assert "1 of 3 fit and are verified" in page
+    assert "unknown key" in page
+    index = (folder / "build/index.html").read_text()
+    assert "good/digits/report.html" in index and "1 model, 1 verified" in index
+    assert "fits the target and is verified" in (folder / "build/good/digits/MODEL_CARD.md").read_text()
+
+
+def test_again_it_redoes_nothing_and_the_lock_keeps_its_bytes(made: tuple[Path, Done]) -> None:
+    folder, _ = made
+    lock = folder / "models.lock.toml"
+    before, changed = lock.read_bytes(), lock.stat().st_mtime_ns
+    began = time.monotonic()
+    done = regenerate(folder, "./good.toml")
+    assert time.monotonic() - began < 6
+    assert done.code == 0
+    assert "nothing had changed" in done.said
+    assert (lock.read_bytes(), lock.stat().st_mtime_ns) == (before, changed)
+    checked = regenerate(folder, "./good.toml", "--check")
+    assert checked.code == 0, checked.said
+    assert "everything is as in models.lock.toml" in checked.said
+
+
+def test_a_regression_is_told_with_term_bytes_and_cause(copied: Path) -> None:
+    lock = copied / "models.lock.toml"
+    entry = tomllib.loads(lock.read_text())["models"]["good"]["digits"]
+    measured = entry["footprint"]["ram"]["whole running"]["measured_bytes"]
+    dataset = entry["inputs"]["dataset"]
+    changed = lock.read_text().replace(f"measured_bytes = {measured}", f"measured_bytes = {measured - 8}")
+    lock.write_text(changed.replace(dataset, "0" * len(dataset)))
+    before = lock.read_bytes()
+    done = regenerate(copied, "./good.toml", "--check")
+    assert done.code == 4
+    assert f"whole running in ram grew: measured {measured - 8:,} B to {measured:,} B, +8 B" in done.said
+    assert "changed since: dataset" in done.said
+    assert lock.read_bytes() == before
+    assert "Worse than the lock file" in (copied / "build/regenerate.md").read_text()
+    assert regenerate(copied, "./good.toml").code == 0
+    assert f"measured_bytes = {measured}}}" in lock.read_text()
+
+
+def test_a_changed_profile_redoes_what_depends_on_it_and_says_why(copied: Path) -> None:
+    (copied / "good.toml").write_text(BOARD + WIDE.replace("0.5", "0.6"))
+    done = regenerate(copied, "./good.toml")
+    assert done.code == 0, done.said
+    assert "made verify anew: profile.tolerance.default.relative_high changed from 0.5 to 0.6" in done.said
+
+
+def test_without_a_lock_there_is_nothing_to_check(tmp_path: Path) -> None:
+    write_boards(tmp_path)
+    done = regenerate(tmp_path, "./good.toml", "--check")
+    assert done.code == 2
+    assert "nothing to compare with" in done.said
+    assert not (tmp_path / "build").exists()
+
+
+def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
+    done = regenerate(tmp_path, "jetson_nano", "./boards/jetson_nano.toml")
+    assert done.code == 2
+    assert "jetson_nano on digits is asked for 2 times" in done.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_when_it_is_stopped_no_process_is_left(tmp_path: Path, number: signal.Signals) -> None:
+    write_boards(tmp_path)
+    long = [f"--set={path}={value}" for path, value in LONG.items()]
+    process = subprocess.Popen(
+        command("./good.toml", "--jobs=1", *long), cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    wait_until((tmp_path / "build/good/digits/01_analyze.partial").exists)
+    assert len(processes_in(tmp_path)) == 2
+    began = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    wait_until(lambda: not processes_in(tmp_path), 3)
+    assert time.monotonic() - began < 3
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "the same command goes on from here" in said
+        assert "Traceback" not in said
+    assert not (tmp_path / "models.lock.toml").exists()
+
+
+def test_a_killed_worker_fails_its_target_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_boards(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    requests = [Request(f"./{name}.toml", settings={**SMALL, **LONG}) for name in ("good", "broken")]
+
+    def kill(request: Request, event: Event) -> None:
+        own = os.getpid()
+        for pid in processes_in(tmp_path):
+            if pid != own:
+                os.kill(pid, signal.SIGKILL)
+
+    ended = {request.target: last for request, last in Fleet(1).run(requests, kill)}
+    assert ended["./good.toml"].code == 1
+    assert "killed by SIGKILL" in ended["./good.toml"].text
+    assert ended["./broken.toml"].code == 2
