@@ -42,7 +42,7 @@ class Family:
     name: str
     summary: str
     #: What one does with its artifact, in a sentence or two for a model card; `code` in backquotes.
-    how_to_run: str
+    how_to_run: str = ""
 
     def settings_model(self) -> type[BaseModel]:
         """The pydantic model of the family's table in a profile."""
