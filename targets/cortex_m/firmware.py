@@ -80,6 +80,16 @@ class Firmware:
         sections = (s for s in self.elf.iter_sections() if s["sh_flags"] & 2 and s["sh_type"] == "SHT_PROGBITS")
         return [(section["sh_addr"], section.data()) for section in sections if section["sh_size"]]
 
+    @cached_property
+    def frames(self) -> Mapping[int, int]:
+        """Bytes of stack of every function by its address, from the call frame information of the linker's output."""
+        result: dict[int, int] = {}
+        for entry in self.elf.get_dwarf_info().CFI_entries():
+            if "initial_location" in entry.header:
+                depth = max(row["cfa"].offset for row in entry.get_decoded().table)
+                result[entry["initial_location"] & ~1] = depth
+        return result
+
     def address(self, symbol: str) -> int:
         """Where a symbol is.
 

@@ -51,15 +51,13 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
     """
     settings: Settings = profile.settings
     firmware = link(folder, profile)
-    run = counted_run(firmware, network, profile)
-    stack = Term("stack", settings.ram[0], run.stack_bytes)
+    stack = Term("stack", settings.ram[0], deepest_stack(firmware, network, profile))
     terms = (*flash_terms(firmware, profile), *ram_terms(firmware, profile), stack)
     toolchain = Toolchain(settings.toolchain, settings.core)
     tools = {
         settings.toolchain: toolchain.version,
         "flags": " ".join(toolchain.flags),
         "unicorn": unicorn_version(),
-        "instructions": str(run.instructions),
     }
     return Footprint(terms, "emulated", tools)
 
@@ -92,21 +90,36 @@ def link(folder: Path, profile: Profile) -> Firmware:
     return _built(folder, profile, folder / "firmware/firmware.ld", trace=False)
 
 
-def counted_run(firmware: Firmware, network: Network, profile: Profile, sample: NDArray[np.uint8] | None = None) -> Run:
-    """Instructions and stack of one inference; neither depends on the input except through the number of spikes."""
-    settings: Settings = profile.settings
+def deepest_stack(firmware: Firmware, network: Network, profile: Profile) -> int:
+    """Bytes of stack of one inference: where each called function begins, and the frame that the linker's output says it has.
+
+    Which functions are called does not depend on the input, as long as every source spikes at least once.
+    """
     plan = _plan(network, profile)
-    if sample is None:
-        shape = (network.timesteps, *network.input.shape) if network.input.spiking else network.input.shape
-        values = np.random.default_rng(0).integers(0, 2 if network.input.spiking else 256, shape)
-        sample = values.astype(np.uint8)
-    emulator = Emulator(firmware, settings.core, _memories(profile))
+    emulator = Emulator(firmware, profile.settings.core, _memories(profile))
+    with emulator.watch_entries() as lowest:
+        emulator.infer(frames_of(plan, _busy_sample(network)), is_streamed(plan))
+    reset = firmware.frames[firmware.address("firmware_reset")]  # entered before it is watched
+    below = (emulator.stack_top - pointer + firmware.frames[address] for address, pointer in lowest.items())
+    return max([reset, *below])
+
+
+def counted_run(firmware: Firmware, network: Network, profile: Profile, sample: NDArray[np.uint8]) -> Run:
+    """Instructions of one inference and its stack, block by block: slow, for benchmarks and as a check of `deepest_stack`."""
+    plan = _plan(network, profile)
+    emulator = Emulator(firmware, profile.settings.core, _memories(profile))
     low = emulator.stack_top - firmware.elf.get_section_by_name(".stack")["sh_size"]
     emulator.paint(low)
     with emulator.watch() as counters:
         emulator.infer(frames_of(plan, sample), is_streamed(plan))
     stack = emulator.stack_top - counters.lowest_stack_pointer
     return Run(counters.instructions, stack, emulator.painted_over(low))
+
+
+def _busy_sample(network: Network) -> NDArray[np.uint8]:
+    shape = (network.timesteps, *network.input.shape) if network.input.spiking else network.input.shape
+    values = np.random.default_rng(0).integers(0, 2 if network.input.spiking else 256, shape)
+    return values.astype(np.uint8)
 
 
 def _built(folder: Path, profile: Profile, script: Path, trace: bool) -> Firmware:

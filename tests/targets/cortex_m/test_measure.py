@@ -9,7 +9,7 @@ import pytest
 
 from targets.cortex_m.estimate import estimate
 from targets.cortex_m.export import export
-from targets.cortex_m.measure import counted_run, execute, link, measure
+from targets.cortex_m.measure import counted_run, deepest_stack, execute, link, measure
 from targets.footprint import compare
 from targets.network import Network, Neuron
 from targets.profile import Profile
@@ -79,8 +79,11 @@ def test_random_networks(seed: int, tmp_path: Path) -> None:
     agrees(network, profile, tmp_path)
 
 
-def test_paint_on_the_stack_is_not_touched_below_the_measured_depth(tmp_path: Path) -> None:
-    network, profile = filled(NETWORKS["chain"]()), board()
+@pytest.mark.parametrize("schedule", ["streaming", "batched"])
+def test_stack_is_the_lowest_pointer_and_what_was_painted_over(schedule: str, tmp_path: Path) -> None:
+    network, profile = filled(NETWORKS["chain"]()), board(schedule=schedule)
     export(network, profile, tmp_path)
-    run_ = counted_run(link(tmp_path, profile), network, profile)
-    assert 0.8 * run_.stack_bytes <= run_.painted_bytes <= run_.stack_bytes
+    firmware = link(tmp_path, profile)
+    counted = counted_run(firmware, network, profile, inputs_for(network, 1)[0])
+    assert deepest_stack(firmware, network, profile) == counted.stack_bytes
+    assert 0.8 * counted.stack_bytes <= counted.painted_bytes <= counted.stack_bytes
