@@ -17,6 +17,7 @@ from targets.cortex_m.emulator import Emulator, Memory, unicorn_version
 from targets.cortex_m.estimate import planned
 from targets.cortex_m.firmware import Firmware, build, flash_terms, ram_terms
 from targets.cortex_m.frames import SPIKE, frames_of, is_streamed, recorded
+from targets.cortex_m.lowering import kernels
 from targets.cortex_m.memory_map import origin, roomy_script
 from targets.cortex_m.plan import Plan
 from targets.cortex_m.platform import platform_for
@@ -93,12 +94,17 @@ def link(folder: Path, profile: Profile) -> Firmware:
 def deepest_stack(firmware: Firmware, network: Network, profile: Profile) -> int:
     """Bytes of stack of one inference: where each called function begins, and the frame that the linker's output says it has.
 
-    Which functions are called does not depend on the input, as long as every source spikes at least once.
+    A synaptic kernel whose source did not spike in that inference counts as if its caller had called it.
     """
     plan = _plan(network, profile)
     emulator = Emulator(firmware, profile.settings.core, _memories(profile))
     with emulator.watch_entries() as lowest:
         emulator.infer(frames_of(plan, _busy_sample(network)), is_streamed(plan))
+    caller = firmware.address("snn_scatter")
+    for name in kernels(plan.schedule.layers, feedback=False):
+        address = firmware.address(name)
+        if address in firmware.frames and address not in lowest:
+            lowest[address] = lowest[caller] - firmware.frames[caller]
     reset = firmware.frames[firmware.address("firmware_reset")]  # entered before it is watched
     below = (emulator.stack_top - pointer + firmware.frames[address] for address, pointer in lowest.items())
     return max([reset, *below])

@@ -87,3 +87,10 @@ def test_stack_is_the_lowest_pointer_and_what_was_painted_over(schedule: str, tm
     counted = counted_run(firmware, network, profile, inputs_for(network, 1)[0])
     assert deepest_stack(firmware, network, profile) == counted.stack_bytes
     assert 0.8 * counted.stack_bytes <= counted.painted_bytes <= counted.stack_bytes
+
+
+def test_a_kernel_whose_source_is_silent_counts_for_the_stack(tmp_path: Path) -> None:
+    """In this network the source of the deepest kernel does not spike for the input that is measured with."""
+    network, profile = random_network(1006), board(schedule="batched")
+    export(network, profile, tmp_path)
+    as_large_as_estimated(network, profile, tmp_path)
