@@ -4,7 +4,7 @@ Comes in: an architecture and a batch. Goes out: points; only differences mean s
 
 Depth and width of convolution paths and thresholds (`structure`), channels, cells, resolution and bits (`capacity`), and
 whether untrained spikes reach every population (`liveness`). On 2,000 trained spiking cells (SpikeNAS-Bench, CIFAR-10) it ranks
-with Kendall tau-b .67 (longest path .61, SAHD .35 to .48; one training run against another: about .72).
+with Kendall tau-b .67 (longest path .61, SAHD .38; one training run against another: about .72).
 """
 
 from __future__ import annotations
