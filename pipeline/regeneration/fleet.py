@@ -28,6 +28,8 @@ from pipeline.sources import ROOT
 #: Between asking a worker to end and killing it.
 GRACE_SECONDS = 1.5
 _KEPT_LINES = 5
+#: With -P, so that a folder `pipeline` where the user stands is not taken for ours; ours comes last, behind what is installed.
+_BEGIN = "import sys; sys.path.append(sys.argv[1]); from pipeline.regeneration.worker import main; main()"
 Listener = Callable[[Request, Event], None]
 
 
@@ -87,7 +89,7 @@ class Fleet:
             if self._stopped:
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.regeneration.worker"],
+                [sys.executable, "-P", "-c", _BEGIN, str(ROOT)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
@@ -100,8 +102,7 @@ class Fleet:
     def _environment(self) -> dict[str, str]:
         """The cores shared out evenly, unless the user has said how many threads there shall be."""
         threads = max(1, available_cores() // self.jobs)
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        return {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONPATH": path}
+        return {"OMP_NUM_THREADS": str(threads), **os.environ}
 
 
 def available_cores() -> int:

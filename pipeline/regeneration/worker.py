@@ -104,7 +104,3 @@ def _die_with_parent() -> None:
         os.killpg(os.getpid(), signal.SIGTERM)
         time.sleep(1)
         os.killpg(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main()
