@@ -22,7 +22,8 @@ from targets.sizes import format_size
 
 INDEX = "index.html"
 _LETTER = 6.6
-_LINE = 14.0
+_LINE = 11.0
+_DOT = 5.5
 
 
 @dataclass(frozen=True)
@@ -95,22 +96,22 @@ def plot(runs: Sequence[Run]) -> Markup:
     for run, place in zip(runs, _label_places(runs, x, y), strict=True):
         colour = f"dot{datasets.index(run.report.dataset) % 8}"
         at_x, at_y = x(run.measured_bytes), y(run.report.accuracy.exported)
-        dot = element("circle", title(run.label), cx=at_x, cy=at_y, r=5.5, class_=f"dot {colour}")
+        dot = element("circle", title(run.label), cx=at_x, cy=at_y, r=_DOT, class_=f"dot {colour}")
         dots.append(element("a", dot, href=f"{run.link}/{files.HTML}", aria_label=run.label))
         if place is not None:
             labels.append(text(*place, run.report.target, "tick"))
-    parts = [*frame(x, y, "measured bytes in all regions", "{:.3g}", sizes=True), *labels, *dots]
+    parts = [*frame(x, y, "measured bytes in all regions", "{:.0%}", sizes=True), *labels, *dots]
     parts.append(text(LEFT + 6, TOP + 2, "test accuracy", "axis-name"))
     return drawing(WIDTH, HEIGHT, f"Test accuracy over measured memory of {len(runs)} models", parts)
 
 
 def _label_places(runs: Sequence[Run], x: Axis, y: Axis) -> Iterator[tuple[float, float] | None]:
-    """A place beside each dot where its name covers no other name, None where there is none."""
-    taken: list[tuple[float, float, float]] = []
-    for run in runs:
+    """A place beside each dot where its name covers no other name and no dot, None where there is none."""
+    dots = [(x(run.measured_bytes), y(run.report.accuracy.exported) + 4) for run in runs]
+    taken = [(at_x - _DOT, at_y, 2 * _DOT) for at_x, at_y in dots]
+    for run, (at_x, at_y) in zip(runs, dots, strict=True):
         width = _LETTER * len(run.report.target)
-        at_x, at_y = x(run.measured_bytes), y(run.report.accuracy.exported) + 4
-        candidates = [(at_x + side, at_y + down) for down in (0, -12, 12, -24, 24) for side in (9, -9 - width)]
+        candidates = [(at_x + side, at_y + down) for down in (0, -12, 12, -24, 24) for side in (9.0, -9.0 - width)]
         free = (place for place in candidates if _is_free(place, width, taken))
         place = next(free, None)
         if place is not None:

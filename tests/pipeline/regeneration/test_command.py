@@ -21,6 +21,7 @@ import pytest
 
 from pipeline.regeneration.events import Event
 from pipeline.regeneration.fleet import Fleet
+from pipeline.regeneration.worker import REQUEST
 from pipeline.request import Request
 from tests.pipeline.test_deploy import BOARD, ENVIRONMENT, SMALL, WIDE
 
@@ -179,8 +180,7 @@ def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "jetson_nano on digits is asked for 2 times" in done.said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_when_it_is_stopped_no_process_is_left(tmp_path: Path, number: signal.Signals) -> None:
+def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     write_boards(tmp_path)
     long = [f"--set={path}={value}" for path, value in LONG.items()]
     process = subprocess.Popen(
@@ -189,15 +189,29 @@ def test_when_it_is_stopped_no_process_is_left(tmp_path: Path, number: signal.Si
     wait_until((tmp_path / "build/good/digits/01_analyze.partial").exists)
     assert len(processes_in(tmp_path)) == 2
     began = time.monotonic()
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
-    wait_until(lambda: not processes_in(tmp_path), 3)
+    assert processes_in(tmp_path) == []
     assert time.monotonic() - began < 3
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert "the same command goes on from here" in said
-        assert "Traceback" not in said
+    assert process.returncode == 130
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
     assert not (tmp_path / "models.lock.toml").exists()
+
+
+def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    """Whose end shows in stdin alone: here stdout still takes what the worker says."""
+    write_boards(tmp_path)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", "from pipeline.regeneration.worker import main; main()"],
+        cwd=tmp_path, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    assert worker.stdin is not None
+    worker.stdin.write(REQUEST.dump_json(Request("./good.toml", settings={**SMALL, **LONG})) + b"\n")
+    worker.stdin.flush()
+    wait_until((tmp_path / "build/good/digits/01_analyze.partial").exists)
+    worker.stdin.close()
+    assert worker.wait(timeout=3) != 0
 
 
 def test_a_killed_worker_fails_its_target_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
