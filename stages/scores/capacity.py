@@ -2,7 +2,7 @@
 
 Comes in: an architecture. Goes out: points (0 is an unlimited network), comparable to percent of accuracy.
 
-The forms are known, the constants are decisions checked on small networks trained here (digits, Fashion-MNIST):
+The forms are known. The constants are decisions, read off published figures and not fitted to anything trained here:
 
 - Error falls about with the square root of the width, so each doubling of the channels is worth less than the one before.
 - Quantization noise falls with 4**-bits: 8 and 4 bits train to the same accuracy, 2 bits lose about a point.

@@ -6,6 +6,7 @@ with `--shipped` it writes the file beside this one. An unknown runtime is refus
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -23,6 +24,7 @@ COMMAND = "python -m targets.onnxruntime.calibrate"
 _table = TypeAdapter(dict[str, Constants])
 
 
+@functools.cache
 def native_runtime() -> tuple[str, str]:
     """Version of the installed runtime and instruction set of this machine. Does not import the runtime.
 
