@@ -80,8 +80,9 @@ def test_the_batch_size_changes_nothing(tmp_path: Path) -> None:
     for batch in (1, 7):
         (tmp_path / str(batch)).mkdir()
         results.append(verified(network, tmp_path / str(batch), batch=batch))
-    without_examples = [result.model_copy(update={"examples": ()}) for result in results]
-    assert without_examples[0] == without_examples[1]
+    one, other = results
+    # Measured bytes are another run of another process and may jitter by a heap block; what was compared may not.
+    assert (one.parity, one.accuracy, one.activity) == (other.parity, other.accuracy, other.activity)
 
 
 @pytest.mark.parametrize("weight", ["stem", "down", "head"])
