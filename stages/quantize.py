@@ -9,6 +9,7 @@ split is measured once, at the end, where training is also compared with the ref
     folder/network.safetensors           the integer network
     folder/float.safetensors             the float network's parameters
     folder/curves.jsonl                  the learning curves, one line per epoch
+    folder/speed.jsonl                   images per second of training, one line per epoch
     folder/checkpoint-PHASE.safetensors  where a killed run goes on
 
 Method: quantization-aware training with straight-through estimators (Bengio et al. 2013, arXiv 1308.3432) and surrogate
@@ -67,9 +68,9 @@ def quantize(
     from stages.training.phases import Phases
 
     phases = Phases(dataset, profile, lower(architecture, profile), config, folder, progress)
-    with phases.threads():
+    with phases.machine():
         float_network, float_curve = phases.train_float()
-        integer_network, integer_curve = phases.train_integer(float_network, float_curve)
+        integer_network, integer_curve = phases.train_integer(float_network)
         network = phases.save(float_network, integer_network)
         progress("quantize, measuring on the test split", 0, 1)
         return Quantized(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +71,8 @@ class SearchConfig(BaseModel):
     max_channels: PositiveInt = 1024
     #: Most synaptic operations of one inference, every neuron firing: what training can afford.
     max_synaptic_operations: PositiveInt = 6_000_000
+    #: So many for each value of an image (channels times pixels) where that is more, up to four times the most.
+    synaptic_operations_per_value: PositiveInt = 6_000
     #: Least points that a doubling of the channels has to gain.
     min_gain: NonNegativeFloat = 0.5
     #: Images that untrained networks are run on, for scores that look at spikes.
@@ -82,6 +85,11 @@ class SearchConfig(BaseModel):
     finalist_epochs: PositiveInt = 2
     #: Processes that score candidates; the result does not depend on it.
     jobs: PositiveInt = 1
+
+    def most_operations(self, input_shape: tuple[int, int, int]) -> int:
+        """The compute limit for images of this shape."""
+        wanted = self.synaptic_operations_per_value * prod(input_shape)
+        return min(max(wanted, self.max_synaptic_operations), 4 * self.max_synaptic_operations)
 
     @classmethod
     def preset(cls, name: Literal["quick", "full"], seed: int = 0) -> SearchConfig:
@@ -211,7 +219,7 @@ def macro_choices(dataset: Dataset, profile: Profile, config: SearchConfig) -> M
         head_pools=config.head_pools,
         stem_strides=config.stem_strides,
         hidden=config.hidden,
-        max_synaptic_operations=config.max_synaptic_operations,
+        max_synaptic_operations=config.most_operations(dataset.input_shape),
         min_gain=config.min_gain,
     )
 

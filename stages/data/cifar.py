@@ -56,7 +56,8 @@ class Cifar:
         self._check(batches, splits)
         images = np.concatenate([split.images for split in splits[:-1]])
         labels = np.concatenate([split.labels for split in splits[:-1]])
-        return with_validation(self.name, Split(images, labels), splits[-1], self._class_names(form, names), seed)
+        class_names = self._class_names(form, names)
+        return with_validation(self.name, Split(images, labels), splits[-1], class_names, seed, mirrors=True)
 
     def _locate(self, folder: Path | None) -> tuple[Form, tuple[Path, ...]]:
         forms = (self.binary, self.python)

@@ -44,6 +44,8 @@ class Dataset:
     class_names: tuple[str, ...]
     #: Whether images are 0/1 event frames, one per step.
     spiking: bool = False
+    #: Whether an image mirrored left to right keeps its class, so that training may show it too.
+    mirrors: bool = False
 
     def __post_init__(self) -> None:
         problems = []

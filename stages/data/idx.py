@@ -44,6 +44,8 @@ class IdxDataset:
     base_url: str
     md5: tuple[str, str, str, str]
     input_shape: tuple[int, int, int] = (1, *_PIXELS)
+    #: Whether a mirrored image keeps its class.
+    mirrors: bool = False
 
     @property
     def classes(self) -> int:
@@ -67,7 +69,8 @@ class IdxDataset:
         """
         train_images, train_labels, test_images, test_labels = self.files(folder)
         train = self._split(train_images, train_labels)
-        return with_validation(self.name, train, self._split(test_images, test_labels), self.class_names, seed)
+        test = self._split(test_images, test_labels)
+        return with_validation(self.name, train, test, self.class_names, seed, mirrors=self.mirrors)
 
     def _split(self, image_file: Path, label_file: Path) -> Split:
         images, labels = read_idx(image_file), read_idx(label_file)
@@ -140,4 +143,5 @@ FASHION_MNIST = IdxDataset(
         "bef4ecab320f06d8554ea6380940ec79",
         "bb300cfdad3c16e7a12a480ee83cd310",
     ),
+    mirrors=True,
 )

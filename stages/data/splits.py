@@ -44,11 +44,18 @@ def stratified(
 
 
 def with_validation(
-    name: str, train: Split, test: Split, class_names: Sequence[str], seed: int, *, spiking: bool = False
+    name: str,
+    train: Split,
+    test: Split,
+    class_names: Sequence[str],
+    seed: int,
+    *,
+    spiking: bool = False,
+    mirrors: bool = False,
 ) -> Dataset:
     """The dataset whose validation split is taken from `train` by the seed."""
     kept, taken = stratified(train.labels, VALIDATION_SHARE, seed, class_names)
-    return Dataset(name, take(train, kept), take(train, taken), test, tuple(class_names), spiking)
+    return Dataset(name, take(train, kept), take(train, taken), test, tuple(class_names), spiking, mirrors)
 
 
 def with_test_and_validation(

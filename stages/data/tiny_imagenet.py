@@ -64,7 +64,7 @@ class TinyImageNet:
             for indices in (kept, taken)
         )
         test = Split(read_images(self.name, test_paths, _SHAPE), np.array(test_labels, np.int64))
-        return Dataset(self.name, train, validation, test, class_names)
+        return Dataset(self.name, train, validation, test, class_names, mirrors=True)
 
     def _root(self, folder: Path | None) -> Path:
         if folder is None:

@@ -48,7 +48,7 @@ def validation_accuracy(
     own.mkdir(parents=True, exist_ok=True)
     config = QuantizeConfig(float_epochs=epochs, seed=seed)
     phases = Phases(dataset, profile, lower(architecture, profile), config, own, progress)
-    with phases.threads():
+    with phases.machine():
         _, curve = phases.train_float()
     return max(epoch.validation_accuracy for epoch in curve)
 

@@ -2,13 +2,14 @@
 
 Comes in: a module, a dataset, settings. Goes out: the module with the weights of its best epoch, and the learning curve.
 
-A step takes the next images of the epoch's order, sets the learning rate, runs the module (which starts every run from zero
-membrane potentials), and lets the optimizer follow the gradient of the cross-entropy. After each epoch the module is measured
-on the validation split; the best epoch has the highest accuracy, then the lowest loss. The test split is never seen here.
+A step takes the next images of the epoch's order, changes them as the augmentation says, sets the learning rate, runs the
+module (which starts every run from zero membrane potentials), and lets the optimizer follow the gradient of the cross-entropy.
+After each epoch the module is measured on the validation split; the best epoch has the highest accuracy, then the lowest loss.
+The phase ends early when the best epoch is long past. The test split is never seen here.
 
-Order and rate follow from the seed and the number of the step alone, so that a training that was killed and resumed ends with
-the same bits as one that was not. An epoch that ends with numbers that are not finite is undone: back to the best
-weights, with half the learning rate.
+Order, augmentation and rate follow from the seed and the number of the step alone, so that a training that was killed and
+resumed ends with the same bits as one that was not. An epoch that ends with numbers that are not finite is undone: back to the
+best weights, with half the learning rate.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import get_total_norm
 
 from stages.data.dataset import Dataset
 from stages.progress import Progress
 from stages.snn.float_network import FloatNetwork
 from stages.snn.integer_network import IntegerNetwork
+from stages.training.augment import augmented
 from stages.training.checkpoint import Checkpoint, CheckpointFile, optimizer_tensors, restore_optimizer
 from stages.training.measure import measure
+from stages.training.plan import Augmentation
 from stages.training.results import Epoch, best
 from targets.errors import ConfigurationError
 
 RECOVERIES = 3
 """How often a diverged training goes back before it is given up."""
+_AUGMENTING = 1 << 40
+"""Keeps the seeds of augmentation apart from those of the order."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Settings:
     learning_rate: float
     weight_decay: float
     label_smoothing: float
+    #: Share of the steps in which the learning rate rises.
+    warm_up: float
+    #: Epochs without a better one after which the phase ends.
+    patience: int
+    augmentation: Augmentation
     seed: int
     #: Least time between two checkpoints; one is written at the end in any case.
     checkpoint_seconds: float
@@ -57,17 +68,22 @@ class _State:
     step: int = 0
     #: Sum of the losses of the current epoch's steps.
     loss: float = 0.0
+    #: The same of their gradients' norms, and the time that they took.
+    gradient: float = 0.0
+    seconds: float = 0.0
     #: Halved by every recovery.
     rate: float = 1.0
     recoveries: int = 0
     curve: list[Epoch] = field(default_factory=list)
+    #: Images per second of training, one figure for each point of the curve; kept apart, since no two runs agree on it.
+    speeds: list[float | None] = field(default_factory=list)
 
 
 class Training:
     """One phase's training of a module, from the checkpoint if there is one.
 
     Args:
-        record: Is given the learning curve after every epoch.
+        record: Is given the learning curve and the images per second after every epoch.
     """
 
     def __init__(
@@ -77,12 +93,13 @@ class Training:
         settings: Settings,
         file: CheckpointFile,
         progress: Progress,
-        record: Callable[[Sequence[Epoch]], None],
+        record: Callable[[Sequence[Epoch], Sequence[float | None]], None],
     ) -> None:
         self.module, self.settings, self.file = module, settings, file
         self.images, self.labels = torch.from_numpy(dataset.train.images), torch.from_numpy(dataset.train.labels)
         self.validation, self.progress, self.record = dataset.validation, progress, record
         self.steps_per_epoch = math.ceil(len(dataset.train) / settings.batch)
+        self.steps = settings.epochs * self.steps_per_epoch
         self.optimizer = self.fresh_optimizer()
         self.state = _State()
         self.best_weights: dict[str, Tensor] = {}
@@ -96,8 +113,10 @@ class Training:
         """
         self.resume()
         saved = time.monotonic()
-        while self.state.step < self.settings.epochs * self.steps_per_epoch:
+        while not self.ended():
+            began = time.perf_counter()
             self.step()
+            self.state.seconds += time.perf_counter() - began
             if self.state.step % self.steps_per_epoch == 0:
                 self.end_epoch()
             if time.monotonic() - saved >= self.settings.checkpoint_seconds:
@@ -106,6 +125,11 @@ class Training:
         self.save()
         self.module.load_state_dict(self.best_weights)
         return self.state.curve
+
+    def ended(self) -> bool:
+        """Whether all steps are done, or the last epochs brought nothing better."""
+        curve = self.state.curve
+        return self.state.step >= self.steps or curve[-1].epoch - best(curve).epoch >= self.settings.patience
 
     def step(self) -> None:
         """One update of the weights."""
@@ -116,6 +140,8 @@ class Training:
         loss = cross_entropy(self.module(images), labels, label_smoothing=self.settings.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
+        self.state.gradient += get_total_norm(gradients).item()
         self.optimizer.step()
         self.state.loss += loss.item()
         self.state.step += 1
@@ -127,43 +153,49 @@ class Training:
             generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + epoch)
             self.order = torch.randperm(len(self.images), generator=generator)
         chosen = self.order[index * self.settings.batch : (index + 1) * self.settings.batch]
-        return self.images[chosen], self.labels[chosen]
+        seed = _AUGMENTING + self.settings.seed * 1_000_003 + self.state.step
+        return augmented(self.images[chosen], self.settings.augmentation, seed), self.labels[chosen]
 
     def learning_rate(self) -> float:
-        """A cosine from the full rate to zero."""
-        done = self.state.step / (self.settings.epochs * self.steps_per_epoch)
-        return self.settings.learning_rate * self.state.rate * 0.5 * (1 + math.cos(math.pi * done))
+        """Rises in a line while it warms up, and falls to zero on a cosine."""
+        rising = min(1.0, (self.state.step + 1) / (self.settings.warm_up * self.steps + 1))
+        falling = 0.5 * (1 + math.cos(math.pi * self.state.step / self.steps))
+        return self.settings.learning_rate * self.state.rate * rising * falling
 
     def end_epoch(self) -> None:
         """Measures the module, keeps it if it is the best so far, and goes back if it diverged."""
-        epoch, loss = self.state.step // self.steps_per_epoch, self.state.loss / self.steps_per_epoch
-        self.state.loss = 0.0
-        point = self.point(epoch, loss)
+        steps, state = self.steps_per_epoch, self.state
+        epoch, loss, gradient = state.step // steps, state.loss / steps, state.gradient / steps
+        speed = len(self.images) / state.seconds
+        state.loss = state.gradient = state.seconds = 0.0
+        point = self.point(epoch, loss, gradient)
         if self.broken() or not (math.isfinite(loss) and math.isfinite(point.validation_loss)):
             self.recover(epoch)
             return
-        self.add(point)
+        self.add(point, speed)
         what = f"{self.settings.phase} training, validation accuracy {point.validation_accuracy:.3f}"
         self.progress(what, epoch, self.settings.epochs)
 
-    def point(self, epoch: int, loss: float | None) -> Epoch:
+    def point(self, epoch: int, loss: float | None = None, gradient: float | None = None) -> Epoch:
         """The module as it is now, on the validation split."""
         measured = measure(self.module, self.validation)
         return Epoch(
             phase=self.settings.phase,
             epoch=epoch,
             train_loss=loss,
+            gradient_norm=gradient,
             validation_loss=measured.loss,
             validation_accuracy=measured.accuracy,
             spike_rate=dict(measured.spike_rate),
         )
 
-    def add(self, point: Epoch) -> None:
+    def add(self, point: Epoch, speed: float | None = None) -> None:
         """Adds to the learning curve; the best epoch's weights are kept."""
         if not self.state.curve or point.merit > best(self.state.curve).merit:
             self.best_weights = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.state.curve.append(point)
-        self.record(self.state.curve)
+        self.state.speeds.append(speed)
+        self.record(self.state.curve, self.state.speeds)
 
     def recover(self, epoch: int) -> None:
         """Back to the best weights with half the learning rate; the lost epoch is trained again."""
@@ -204,11 +236,11 @@ class Training:
         """Takes up the checkpoint, or begins."""
         checkpoint = self.file.load()
         if checkpoint is None:
-            self.add(self.point(0, None))
+            self.add(self.point(0))
             return
         self.module.load_state_dict(checkpoint.group("module/"))
         self.best_weights = checkpoint.group("best/")
         restore_optimizer(self.optimizer, checkpoint.group("optimizer/"))
         curve = [Epoch(**point) for point in checkpoint.facts["curve"]]
         self.state = _State(**{**checkpoint.facts, "curve": curve})
-        self.record(curve)
+        self.record(curve, self.state.speeds)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,10 +21,12 @@ from stages.snn.float_network import FloatNetwork
 from stages.snn.folding import reestimate
 from stages.snn.integer_network import IntegerNetwork, integers
 from stages.snn.scales import Limits
+from stages.training.allocator import kept_memory
 from stages.training.checkpoint import CheckpointFile
 from stages.training.config import QuantizeConfig
 from stages.training.loop import Settings, Training
 from stages.training.measure import batches
+from stages.training.plan import Plan
 from stages.training.results import Epoch
 from targets.network import Network
 from targets.network_file import digest, save_network, write_atomically
@@ -49,38 +50,36 @@ class Phases:
     ) -> None:
         self.dataset, self.profile, self.network = dataset, profile, network
         self.config, self.folder, self.progress = config, folder, progress
+        self.plan = Plan.of(config, dataset)
+        #: Lines of JSON by file and phase. Speeds have a file of their own: no two runs agree on them.
+        self.lines: dict[str, dict[str, list[str]]] = {}
 
     @contextmanager
-    def threads(self) -> Iterator[None]:
-        """torch with the config's number of threads, for results that can be reproduced; afterwards as before."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.config.threads)
-        try:
+    def machine(self) -> Iterator[None]:
+        """The config's number of threads, for results that can be reproduced, and memory kept; afterwards as before."""
+        with ExitStack() as stack:
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(self.config.threads)
+            stack.enter_context(kept_memory())
             yield
-        finally:
-            torch.set_num_threads(before)
 
     def train_float(self) -> tuple[FloatNetwork, Sequence[Epoch]]:
         """The float network with the weights of its best epoch and statistics measured for them; its learning curve."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
             module = FloatNetwork(self.network)
-        epochs = self._epochs(self.config.float_epochs, self.config.float_images)
-        curve = self._train(module, "float", epochs, self.config.float_learning_rate, ())
+        curve = self._train(module, "float", self.plan.float_epochs, self.config.float_learning_rate)
         reestimate(module, (images for images, _ in batches(self.dataset.train)))
         return module, curve
 
-    def train_integer(
-        self, float_network: FloatNetwork, before: Sequence[Epoch]
-    ) -> tuple[IntegerNetwork, Sequence[Epoch]]:
+    def train_integer(self, float_network: FloatNetwork) -> tuple[IntegerNetwork, Sequence[Epoch]]:
         """The integer network that starts from a float network; its learning curve."""
         neuron = self.profile.neuron
         limits = Limits(neuron.largest_threshold, neuron.largest_bias, neuron.pixels_in_bias)
         module = IntegerNetwork.from_float(float_network, self.profile.network.weight_scale, limits)
-        epochs = self._epochs(self.config.integer_epochs, self.config.integer_images)
         bits = min(weight.bits for weight in self.network.weights)
         rate = self.config.integer_learning_rate * (COARSE_RATE if bits <= COARSE_BITS else 1)
-        return module, self._train(module, "integer", epochs, rate, before)
+        return module, self._train(module, "integer", self.plan.integer_epochs, rate)
 
     def save(self, float_network: FloatNetwork, integer_network: IntegerNetwork) -> Network:
         """Writes both networks; returns the integer one."""
@@ -91,33 +90,35 @@ class Phases:
         return network
 
     def _train(
-        self,
-        module: FloatNetwork | IntegerNetwork,
-        phase: str,
-        epochs: int,
-        learning_rate: float,
-        before: Sequence[Epoch],
+        self, module: FloatNetwork | IntegerNetwork, phase: str, epochs: int, learning_rate: float
     ) -> Sequence[Epoch]:
         settings = Settings(
             phase=phase,
             epochs=epochs,
-            batch=self.config.batch,
+            batch=self.plan.batch,
             learning_rate=learning_rate,
             weight_decay=self.config.weight_decay,
             label_smoothing=self.config.label_smoothing,
+            warm_up=self.config.warm_up,
+            patience=self.config.patience,
+            augmentation=self.plan.augmentation,
             seed=self.config.seed,
             checkpoint_seconds=self.config.checkpoint_seconds,
         )
 
-        def record(curve: Sequence[Epoch]) -> None:
-            lines = [point.model_dump_json() + "\n" for point in (*before, *curve)]
-            write_atomically(self.folder / "curves.jsonl", "".join(lines).encode())
+        def record(curve: Sequence[Epoch], speeds: Sequence[float | None]) -> None:
+            self.lines.setdefault("curves", {})[phase] = [point.model_dump_json() for point in curve]
+            self.lines.setdefault("speed", {})[phase] = [
+                json.dumps({"phase": phase, "epoch": point.epoch, "images_per_second": round(speed, 1)})
+                for point, speed in zip(curve, speeds, strict=True)
+                if speed is not None
+            ]
+            for name, phases in self.lines.items():
+                text = "".join(line + "\n" for lines in phases.values() for line in lines)
+                write_atomically(self.folder / f"{name}.jsonl", text.encode())
 
         file = CheckpointFile(self.folder / f"checkpoint-{phase}.safetensors", self._key())
         return Training(module, self.dataset, settings, file, self.progress, record).run()
-
-    def _epochs(self, most: int, images: int) -> int:
-        return max(1, min(most, math.floor(images / len(self.dataset.train))))
 
     def _key(self) -> str:
         """What decides the result: equal keys, equal bits."""
@@ -126,6 +127,7 @@ class Phases:
             "network": digest(self.network),
             "weight_scale": self.profile.network.weight_scale,
             "neuron": self.profile.neuron.model_dump(exclude={"source"}),
+            "plan": self.plan.facts(),
             "config": self.config.model_dump(exclude={"checkpoint_seconds", "parity_samples"}),
             "versions": {name: version(name) for name in ("torch", "brevitas", "spikingjelly")},
         }

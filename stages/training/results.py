@@ -20,6 +20,8 @@ class Epoch(Result):
     epoch: int
     #: Mean cross-entropy of the epoch's steps; None for epoch 0.
     train_loss: float | None
+    #: Mean over the epoch's steps of the norm of the gradient of all parameters; None for epoch 0.
+    gradient_norm: float | None
     validation_loss: float
     validation_accuracy: float
     #: Spikes per neuron and step by population, on the validation split.

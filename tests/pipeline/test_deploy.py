@@ -87,9 +87,9 @@ def report_of(build: Path) -> Any:
 
 
 def files_of(build: Path) -> dict[str, bytes]:
-    """Every result and artifact; manifests hold durations, the lock a process number."""
+    """Every result and artifact; manifests and speeds hold durations, the lock a process number."""
     paths = [path for stage in STAGES for path in (run_of(build) / stage).rglob("*") if path.is_file()]
-    return {str(p.relative_to(build)): p.read_bytes() for p in paths if p.name != "manifest.json"}
+    return {str(p.relative_to(build)): p.read_bytes() for p in paths if p.name not in ("manifest.json", "speed.jsonl")}
 
 
 def stages_run(said: str) -> list[str]:

@@ -90,6 +90,9 @@ def test_the_learning_curve_is_written_line_by_line(finished: tuple[Path, Quanti
         *(("float", epoch) for epoch in range(4)),
         *(("integer", epoch) for epoch in range(3)),
     ]
+    speeds = [json.loads(line) for line in (folder / "speed.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in speeds] == [1, 2, 3, 1, 2]
+    assert all(line["images_per_second"] > 0 for line in speeds)
     assert lines == [point.model_dump() for point in result.learning_curve]
     assert lines[3]["train_loss"] < lines[1]["train_loss"]
 
