@@ -56,7 +56,7 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
         base, warm = companions(Path(scratch))
         own = [_beside_control(path, Path(scratch)) for path in paths.values()]
         counted = peaks([*base.values(), *own], warm)
-        default = peaks([*base.values(), *own], warm, default=True, agreeing=1)
+        default = peaks([*base.values(), *own], warm, default=True)
     above = _above(counted)
     version, instruction_set = native_runtime()
     tools = {
