@@ -13,7 +13,7 @@ from targets.errors import ToolMissingError
 from targets.fit import findings
 from targets.footprint import compare
 from targets.network import Network, Neuron
-from targets.onnxruntime import calibration, heap_counter
+from targets.onnxruntime import calibration
 from targets.onnxruntime.control import zeroed
 from targets.onnxruntime.estimate import estimate
 from targets.onnxruntime.export import write
@@ -114,27 +114,3 @@ def test_layers_run_through_all_steps_before_the_next_layer() -> None:
     graph = lower(networks.chain(), "whole")
     order = [node.output for node in run_order(graph)]
     assert order.index("first.spikes.3") < order.index("second.spikes.1"), "the membrane of one layer lives at a time"
-
-
-def test_without_a_compiler_the_counter_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(heap_counter, "compilers", lambda: [["no-such-compiler"]])
-    with pytest.raises(ToolMissingError) as missing:
-        heap_counter.library()
-    assert missing.value.hint == "pip install ziglang"
-
-
-def test_the_counter_builds_with_the_compiler_in_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("ziglang")
-    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(Path.home() / ".cache" / "zig"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(heap_counter, "compilers", lambda: [[sys.executable, "-m", "ziglang", "cc"]])
-    counted = subprocess.run(
-        [sys.executable, "-c", "import ctypes; print(ctypes.CDLL(None).heap_live_bytes())"],
-        env=dict(heap_counter.counting_environment()),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert int(counted.stdout) > 0
