@@ -8,6 +8,7 @@ SpikeportError                      exit code
 │   ├── ParityError                 4   spikes, membranes or predictions differ
 │   └── FootprintError              4   measured and estimated bytes differ by more than the tolerance
 ├── ToolMissingError                5   a compiler, emulator or runtime is not installed
+├── HardwareError                   5   the board cannot be reached, or did not measure
 └── InternalError                   1   a fault of spikeport's own
 
 Each carries a `hint`: what the user can do about it, in one sentence.
@@ -70,6 +71,12 @@ class FootprintError(VerificationError):
 
 class ToolMissingError(SpikeportError):
     """A tool is not installed; the hint is the one command that installs it."""
+
+    exit_code = 5
+
+
+class HardwareError(SpikeportError):
+    """A board cannot be reached, its disk is full, its run failed, or what came back cannot be used."""
 
     exit_code = 5
 
