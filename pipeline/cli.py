@@ -24,6 +24,7 @@ from pipeline.options import (
     Datasets,
     Explain,
     PresetName,
+    Ray,
     Seed,
     Settings,
     Target,
@@ -82,6 +83,7 @@ def deploy(
     settings: Settings = None,
     build: Build = Path("build"),
     until: Annotated[StageName, typer.Option(help="Last stage to run.")] = "verify",
+    ray: Ray = None,
     explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +91,7 @@ def deploy(
     from pipeline.run import deploy as run
 
     asked = request(target, dataset, data, seed, preset, budget, settings, build)
-    run(asked, until, people, explain=explain, as_json=as_json)
+    run(asked, until, people, explain=explain, as_json=as_json, ray=ray)
 
 
 @app.command(rich_help_panel="Deploy", epilog="Example: [bold]spikeport regenerate jetson_nano microbit_v1 --check[/]")
@@ -104,6 +106,7 @@ def regenerate(
     lock: Annotated[Path, typer.Option(help="The lock file.")] = Path("models.lock.toml"),
     jobs: Annotated[int | None, typer.Option(help="Targets made at a time; as many as there are cores.", min=1)] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare with the lock file instead of writing it.")] = False,
+    ray: Ray = None,
     explain: Explain = False,
 ) -> None:
     """Every target, or those named: what has changed is made again, in parallel; the lock file is written or compared."""
@@ -116,7 +119,9 @@ def regenerate(
         for target in targets or profile_names()
         for name in dataset or ["digits"]
     ]
-    raise typer.Exit(run(requests, Options(build, lock, jobs, check, explain, all_targets=not targets), people))
+    raise typer.Exit(
+        run(requests, Options(build, lock, jobs, check, explain, all_targets=not targets, ray=ray), people)
+    )
 
 
 def _stage_command(stage: str, summary: str) -> None:
@@ -130,13 +135,14 @@ def _stage_command(stage: str, summary: str) -> None:
         budget: Budget = "",
         settings: Settings = None,
         build: Build = Path("build"),
+        ray: Ray = None,
         explain: Explain = False,
         as_json: AsJson = False,
     ) -> None:
         from pipeline.run import deploy as run
 
         asked = request(target, dataset, data, seed, preset, budget, settings, build)
-        run(asked, stage, people, explain=explain, as_json=as_json)
+        run(asked, stage, people, explain=explain, as_json=as_json, ray=ray)
 
 
 for _name, _summary in _STAGES.items():

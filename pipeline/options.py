@@ -25,6 +25,10 @@ Settings = Annotated[
     typer.Option("--set", help="One setting of a stage, e.g. --set quantize.epochs=20. May be given often."),
 ]
 Build = Annotated[Path, typer.Option(help="Folder of all runs; this one goes into BUILD/TARGET/DATASET.")]
+Ray = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Spread the work over a running Ray cluster: auto, or HOST:PORT."),
+]
 Explain = Annotated[bool, typer.Option("--explain", help="Say for every stage why it ran or was kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; words for people go to stderr.")]
 

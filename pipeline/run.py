@@ -15,6 +15,7 @@ from pipeline.chain import CHAIN, Job
 from pipeline.console import ConsoleWatcher
 from pipeline.deploy import run_chain
 from pipeline.failures import INTERRUPTED
+from pipeline.helpers import helpers
 from pipeline.manifest import Manifest
 from pipeline.report import files
 from pipeline.report.assemble import assemble
@@ -23,13 +24,15 @@ from pipeline.summary import print_summary
 from stages.verify import Verification, require_verified
 
 
-def deploy(asked: Request, until: str, console: Console, *, explain: bool, as_json: bool) -> None:
+def deploy(
+    asked: Request, until: str, console: Console, *, explain: bool, as_json: bool, ray: str | None = None
+) -> None:
     """The chain up to `until`; after the last stage the reports, the table and the verdict.
 
     Raises:
         VerificationError: the artifact is not what was trained or estimated; the reports are written before.
     """
-    job, manifests = _run(asked, until, console, explain=explain)
+    job, manifests = _run(asked, until, console, explain=explain, ray=ray)
     if until != CHAIN[-1].name:
         _print_result(job, as_json=as_json)
         return
@@ -52,7 +55,9 @@ def report_again(folder: Path, console: Console, *, as_json: bool) -> None:
         sys.stdout.write(files.to_json(report))
 
 
-def _run(asked: Request, until: str, console: Console, *, explain: bool) -> tuple[Job, dict[str, Manifest]]:
+def _run(
+    asked: Request, until: str, console: Console, *, explain: bool, ray: str | None
+) -> tuple[Job, dict[str, Manifest]]:
     job = Job.of(asked)
     console.print(
         f"[bold]spikeport[/] {job.profile.name} · {asked.dataset} · seed {asked.seed} · {asked.preset}"
@@ -62,7 +67,7 @@ def _run(asked: Request, until: str, console: Console, *, explain: bool) -> tupl
     )
     watcher = ConsoleWatcher(console, explain)
     try:
-        with watcher.live():
+        with watcher.live(), helpers(asked.build, ray):
             return job, run_chain(job, until, watcher)
     except KeyboardInterrupt:
         console.print("[yellow]stopped[/]; the same command goes on from here", highlight=False)

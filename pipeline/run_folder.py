@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from targets.network_file import write_atomically
 
 _KEY = ".key"
 _LOCK = ".lock"
+#: A worker notices within a second that its parent was killed, and ends within another.
+PATIENCE_SECONDS = 2.5
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,12 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError) as error:
+            if not _acquired(descriptor):
                 owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 raise ConfigurationError(
                     f"{self.path}: another spikeport works in this folder" + (f" (process {owner})" if owner else ""),
                     "wait for it to end, or give this run a folder of its own with --build",
-                ) from error
+                )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
@@ -103,6 +104,19 @@ class RunFolder:
 
     def _partial(self, folder: str) -> Path:
         return self.path / f"{folder}.partial"
+
+
+def _acquired(descriptor: int) -> bool:
+    """Whether the lock could be had, at once or from a run that was just killed and is ending."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() > until:
+                return False
+        time.sleep(0.1)
 
 
 def remove(folder: Path) -> None:

@@ -42,6 +42,8 @@ class Options:
     explain: bool
     #: Whether every shipped profile was asked for, so that what else the lock holds is obsolete.
     all_targets: bool
+    #: Address of a Ray cluster that makes the targets; None: this machine.
+    ray: str | None = None
 
 
 def regenerate(requests: Sequence[Request], options: Options, console: Console) -> int:
@@ -59,7 +61,7 @@ def regenerate(requests: Sequence[Request], options: Options, console: Console) 
     regeneration = Regeneration(requests, view)
     try:
         with view.live():
-            outcomes = regeneration.run(options.jobs or available_cores())
+            outcomes = regeneration.run(options.jobs or available_cores(), options.ray)
     except KeyboardInterrupt:
         console.print("[yellow]stopped[/]; the same command goes on from here", highlight=False)
         return INTERRUPTED

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from typing import IO
@@ -42,7 +42,7 @@ class Fleet:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def run(self, requests: Sequence[Request], listen: Listener) -> Iterator[tuple[Request, Event]]:
+    def run(self, requests: Sequence[Request], listen: Listener) -> Generator[tuple[Request, Event]]:
         """Yields each request with its last event as soon as it has ended; `listen` is called from several threads.
 
         Leaving the iteration early, also by an exception such as Ctrl-C, stops every worker.

@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.chain import Job
+from pipeline.cluster import cluster
 from pipeline.deploy import unchanged
+from pipeline.regeneration.cluster_fleet import ClusterFleet
 from pipeline.regeneration.events import Event
 from pipeline.regeneration.fleet import Fleet
 from pipeline.regeneration.outcome import Key, Outcome, Redone, key
@@ -44,13 +47,20 @@ class Regeneration:
         self._outcomes: dict[Key, Outcome] = {}
         self._records: dict[Key, _Record] = {}
 
-    def run(self, jobs: int) -> list[Outcome]:
-        """All outcomes; one target's failure does not stop the others."""
+    def run(self, jobs: int, ray: str | None = None) -> list[Outcome]:
+        """All outcomes; one target's failure does not stop the others. On the cluster at `ray`, if one is named."""
         waiting = [request for request in self.requests if not self._settled(request)]
-        if waiting:
-            for request, last in Fleet(min(jobs, len(waiting))).run(waiting, self._listen):
-                self._end(request, self._of_worker(request, last))
+        if waiting and ray is not None:
+            with cluster(ray) as executor:
+                self._make(ClusterFleet(executor), waiting)
+        elif waiting:
+            self._make(Fleet(min(jobs, len(waiting))), waiting)
         return [self._outcomes[key(request)] for request in self.requests]
+
+    def _make(self, fleet: Fleet | ClusterFleet, waiting: Sequence[Request]) -> None:
+        with closing(fleet.run(waiting, self._listen)) as ended:
+            for request, last in ended:
+                self._end(request, self._of_worker(request, last))
 
     def _settled(self, request: Request) -> bool:
         """Whether there is nothing to make: all is kept, or the request cannot be used."""

@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from pipeline.chain import CHAIN, Job
 from pipeline.deploy import run_chain
 from pipeline.failures import from_system
+from pipeline.helpers import helpers
 from pipeline.manifest import Manifest
 from pipeline.regeneration.events import Event
 from pipeline.report import files
@@ -71,7 +72,8 @@ def make(request: Request, watcher: EventWatcher) -> Event:
     reported = False
     try:
         job = Job.of(request)
-        manifests = run_chain(job, CHAIN[-1].name, watcher)
+        with helpers(request.build):
+            manifests = run_chain(job, CHAIN[-1].name, watcher)
         files.write(job.folder.path, assemble(job, manifests))
         reported = True
         require_verified(job.result(Verification))
