@@ -8,7 +8,8 @@ macro-architecture (16 channels, images averaged to 16x16, T = 3, 64 images, SNA
 neurons are 1, as there.
 
 Kendall's tau-b flatters a score with few distinct values, so that tau with ties broken at random is printed beside it; both
-for all cells, within equal numbers of convolutions, and for cells whose edge 0-3 is zero.
+for all cells, within equal numbers of convolutions, and for cells whose edge 0-3 is zero. The last column is the regret of
+benchmarks.regret, which tells more about it.
 """
 
 from __future__ import annotations
@@ -21,25 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.regret import Numbers, genotype, regrets
 from stages.data.catalog import load_dataset
 from stages.scores.catalog import SCORES
 from stages.scores.subject import Batch, batch_of
 from stages.searching.workers import rate_all
 from stages.snn.architecture import Architecture
 from targets.profile import load_profile
-
-OPERATIONS = ("zero", "skip", "conv3x3@0.5", "conv3x3", "conv3x3@1.5")
-EDGES = ("e01", "e02", "e03", "e12", "e13", "e23")
-BUDGETS = (2, 3, 4, 5, 6)
-Numbers = NDArray[np.float64]
-
-
-def genotype(row: Mapping[str, str]) -> str:
-    """A row of the bench file in this project's words."""
-    on = {edge: OPERATIONS[int(row[edge])] for edge in EDGES}
-    return f"|{on['e01']}~0|+|{on['e02']}~0|{on['e12']}~1|+|{on['e03']}~0|{on['e13']}~1|{on['e23']}~2|"
 
 
 def architecture(cell: str, batch: Batch) -> Architecture:
@@ -82,20 +72,6 @@ def tau_ties_at_random(score: Numbers, truth: Numbers, group: Numbers | None = N
     return float(np.mean([tau_b(order, truth, group) for order in orders]))
 
 
-def regret(score: Numbers, truth: Numbers, convolutions: Numbers) -> float:
-    """Points lost against the best cell within a budget of convolutions, over budgets and 200 resamples of 400 cells."""
-    rng = np.random.default_rng(0)
-    lost = []
-    for _ in range(200):
-        drawn = rng.choice(len(score), min(400, len(score)), replace=False)
-        for budget in BUDGETS:
-            within = drawn[convolutions[drawn] <= budget]
-            if len(within):
-                chosen = within[np.lexsort((rng.random(len(within)), score[within]))[-1]]
-                lost.append(truth[within].max() - truth[chosen])
-    return float(np.mean(lost))
-
-
 def report(found: Mapping[str, Numbers], rows: Sequence[Mapping[str, str]]) -> None:
     """Prints the correlations and the regret of every score."""
     truth = np.array([float(row["test"]) for row in rows])
@@ -111,8 +87,8 @@ def report(found: Mapping[str, Numbers], rows: Sequence[Mapping[str, str]]) -> N
             [kind(score[without_shortcut], truth[without_shortcut]) for kind in kinds],
         ]
         cells = " ".join(f"{b:>7.3f} / {r:5.3f}" for b, r in columns)
-        print(f"{name:14} {cells} {regret(score, truth, convolutions):8.2f}")
-    print(f"{'random':14} {'':47} {regret(np.zeros(len(rows)), truth, convolutions):8.2f}")
+        print(f"{name:14} {cells} {np.nanmean(regrets(score, truth, convolutions)):8.2f}")
+    print(f"{'random':14} {'':47} {np.nanmean(regrets(np.zeros(len(rows)), truth, convolutions)):8.2f}")
 
 
 def main() -> None:

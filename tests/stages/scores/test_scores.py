@@ -22,13 +22,18 @@ from stages.scores.paths import conv_count, longest_path
 from stages.scores.structure import cell_structure
 from stages.scores.subject import Batch, Subject, batch_of, shrunk
 from stages.snn.architecture import Architecture, lower
-from stages.snn.cells import parse_cell
+from stages.snn.cells import Cell, parse_cell
 from targets.errors import ConfigurationError
 from targets.profile import load_profile
+from tests.stages.test_cells import cells
 
 BOARD = load_profile("jetson_nano")
 BENCH = Path(__file__).parents[3].parent / "shared" / "bench" / "spiking_cells_cifar10_dev.csv"
 CHAIN = "|conv3x3~0|+|zero~0|conv3x3~1|+|zero~0|zero~1|conv3x3~2|"
+
+
+def connected_cells() -> st.SearchStrategy[Cell]:
+    return cells().map(Cell.live).filter(lambda cell: bool(cell.edges))
 
 
 def batch() -> Batch:
@@ -107,6 +112,27 @@ def test_eager_first_and_reluctant_last_neurons_are_preferred() -> None:
     assert points(chain("", "")) - points(chain("", "@0.5")) > points(chain("", "@1.5")) - points(chain("", ""))
 
 
+def test_of_parallel_neurons_the_best_counts_and_mixed_thresholds_cost() -> None:
+    def branches(one: str, other: str) -> float:
+        return points(f"|conv3x3{one}~0|+|conv3x3{other}~0|zero~1|+|zero~0|conv3x3~1|conv3x3~2|")
+
+    assert branches("@0.5", "@0.5") > branches("@0.5", "@1.5") > branches("@1.5", "@1.5")
+    assert branches("@0.5", "@1.5") == branches("@1.5", "@0.5")
+
+
+def test_currents_of_several_depths_and_fresh_input_are_worth_something() -> None:
+    plain = points("|conv3x3~0|+|zero~0|conv3x3~1|+|zero~0|zero~1|conv3x3~2|")
+    shortcut = points("|conv3x3~0|+|zero~0|conv3x3~1|+|skip~0|zero~1|conv3x3~2|")
+    fresh = points("|conv3x3~0|+|skip~0|conv3x3~1|+|zero~0|zero~1|conv3x3~2|")
+    assert plain < shortcut < fresh
+
+
+@given(connected_cells())
+def test_the_names_of_inner_nodes_do_not_matter(cell: Cell) -> None:
+    other = cell.canonical()
+    assert cell_structure(cell, 16) == pytest.approx(cell_structure(other, 16), abs=1e-12)
+
+
 def test_larger_kernels_are_worth_more_up_to_the_image() -> None:
     sizes = [points(CHAIN.replace("3x3", f"{k}x{k}")) for k in (1, 3, 5, 7)]
     assert all(small < large for small, large in pairwise(sizes))
@@ -166,7 +192,7 @@ def test_large_images_are_averaged_and_events_are_kept() -> None:
 def test_structure_ranks_trained_cells_better_than_depth() -> None:
     from scipy.stats import kendalltau
 
-    from benchmarks.rank_cells import genotype
+    from benchmarks.regret import genotype
 
     with BENCH.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
