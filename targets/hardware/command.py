@@ -17,7 +17,7 @@ from pathlib import Path
 from targets.errors import HardwareError, ToolMissingError
 from targets.hardware.archive import RESULTS
 from targets.hardware.record import MOST_BYTES, Returned, parse_record
-from targets.hardware.settings import Command
+from targets.hardware.ways import Command
 
 _TO_END_SECONDS = 5
 

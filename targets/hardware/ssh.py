@@ -24,7 +24,7 @@ from targets.errors import HardwareError, SpikeportError, ToolMissingError
 from targets.hardware.archive import RESULTS, pack, unpack_untrusted
 from targets.hardware.command import last_line
 from targets.hardware.record import Returned, parse_record
-from targets.hardware.settings import Ssh
+from targets.hardware.ways import Ssh
 
 CONNECT_SECONDS = 10
 #: For copying and for what the board does after the run.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.hardware.settings import Ssh
+from targets.hardware.ways import Ssh
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 

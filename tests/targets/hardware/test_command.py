@@ -10,7 +10,7 @@ import pytest
 
 from targets.errors import HardwareError, SpikeportError, ToolMissingError
 from targets.hardware.command import run
-from targets.hardware.settings import Command
+from targets.hardware.ways import Command
 
 RECORD = '{"format": 1, "obtained": "hardware", "board": "Disco", "terms": {"stack": 96}, "scores": [[1, -2]]}'
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from targets.errors import HardwareError
-from targets.hardware.settings import Ssh
+from targets.hardware.ways import Ssh
 from targets.hardware.ssh import client, run
 from tests.targets.hardware.sshd import Server, serving
 
@@ -115,7 +115,7 @@ def test_a_dropped_connection(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_board_cleans_up_when_this_side_is_killed(server: Server, tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from targets.hardware.settings import Ssh\n"
+    code = "import sys; from pathlib import Path; from targets.hardware.ways import Ssh\n"
     code += "from targets.hardware.ssh import run\n"
     code += "run(Path(sys.argv[1]), Ssh.model_validate_json(sys.argv[2]), Path(sys.argv[3]))"
     made = bundle(tmp_path, "touch out/started; sleep $MARK")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from targets.errors import ConfigurationError
-from targets.hardware.settings import Command, Ssh, parse_hardware
+from targets.hardware.ways import Command, Ssh, parse_hardware
 
 
 def test_ssh_addresses() -> None:
