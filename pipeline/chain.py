@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from pipeline.request import Configs, Request, with_budget
+from pipeline.request import Configs, Request, profile_of
 from pipeline.run_folder import RunFolder, remove
 from stages.analyze import Analysis, analyze
 from stages.data.catalog import find_source, fingerprint, load_dataset
@@ -22,11 +22,11 @@ from stages.export import Exported, export
 from stages.progress import Progress
 from stages.quantize import Quantized, quantize
 from stages.search import SearchResult, search
-from stages.verify import Verification, verify
+from stages.verify import Verification, verify, write_latencies
 from targets.errors import InternalError
 from targets.network import Network
 from targets.network_file import load_network
-from targets.profile import Profile, load_profile
+from targets.profile import Profile
 
 Result = TypeVar("Result", bound=BaseModel)
 NETWORK = "network.safetensors"
@@ -53,7 +53,7 @@ class Job:
             ConfigurationError: the dataset, the target, its profile, the budget or a setting cannot be used.
         """
         find_source(request.dataset)
-        profile = with_budget(load_profile(request.target), request.budget)
+        profile = profile_of(request)
         folder = RunFolder(request.build / profile.name / request.dataset)
         return cls(request, profile, Configs.of(request), folder)
 
@@ -102,7 +102,7 @@ class Stage(Generic[Result]):
     #: Modules of the target's family that it calls.
     doors: tuple[str, ...] = ()
     #: Parts of the profile that it certainly does not read.
-    blind_to: frozenset[str] = frozenset({"tolerance"})
+    blind_to: frozenset[str] = frozenset({"tolerance", "measure"})
     #: Whether it looks at the dataset.
     sees_data: bool = True
     #: Whether a stored result may stand in for a run.
@@ -134,7 +134,9 @@ def _export(job: Job, folder: Path, progress: Progress) -> Exported:
 
 def _verify(job: Job, folder: Path, progress: Progress) -> Verification:
     artifact = job.folder_of("export") / ARTIFACT
-    return verify(job.network(), job.profile, artifact, job.dataset, job.configs.verify, progress)
+    verification = verify(job.network(), job.profile, artifact, job.dataset, job.configs.verify, progress)
+    write_latencies(verification, folder)
+    return verification
 
 
 _SIZING = ("settings", "rules", "estimate")
@@ -149,7 +151,7 @@ CHAIN: tuple[Stage[Any], ...] = (
         Verification,
         _verify,
         needs=(f"quantize/{NETWORK}", f"export/{ARTIFACT}"),
-        doors=(*_SIZING, "measure", "execute"),
+        doors=(*_SIZING, "measure", "execute", "bundle", "timing", "weights"),
         blind_to=frozenset(),
         trusted=lambda verification: verification.ok,
     ),

@@ -23,6 +23,8 @@ from pipeline.options import (
     DatasetName,
     Datasets,
     Explain,
+    Hardware,
+    Opset,
     PresetName,
     Ray,
     Seed,
@@ -42,7 +44,7 @@ app = typer.Typer(
     epilog=(
         "Start with [bold]spikeport deploy jetson_nano[/]: about two minutes on two cores, no download. "
         "Exit codes: 0 fits and verified, 1 internal error, 2 bad input, 3 does not fit, 4 verification failed, "
-        "5 a tool is missing."
+        "5 a tool is missing or the board does not answer."
     ),
 )
 people = Console(stderr=True)
@@ -82,6 +84,8 @@ def deploy(
     budget: Budget = "",
     settings: Settings = None,
     build: Build = Path("build"),
+    hardware: Hardware = "",
+    opset: Opset = None,
     until: Annotated[StageName, typer.Option(help="Last stage to run.")] = "verify",
     ray: Ray = None,
     explain: Explain = False,
@@ -90,7 +94,7 @@ def deploy(
     """All five stages: analyze, search, quantize, export, verify. Done again, it does only what has changed."""
     from pipeline.run import deploy as run
 
-    asked = request(target, dataset, data, seed, preset, budget, settings, build)
+    asked = request(target, dataset, data, seed, preset, budget, settings, build, hardware, opset)
     run(asked, until, people, explain=explain, as_json=as_json, ray=ray)
 
 
@@ -136,12 +140,14 @@ def _stage_command(stage: str, summary: str) -> None:
         settings: Settings = None,
         build: Build = Path("build"),
         ray: Ray = None,
+        hardware: Hardware = "",
+        opset: Opset = None,
         explain: Explain = False,
         as_json: AsJson = False,
     ) -> None:
         from pipeline.run import deploy as run
 
-        asked = request(target, dataset, data, seed, preset, budget, settings, build)
+        asked = request(target, dataset, data, seed, preset, budget, settings, build, hardware, opset)
         run(asked, stage, people, explain=explain, as_json=as_json, ray=ray)
 
 

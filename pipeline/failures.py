@@ -1,7 +1,7 @@
 """How a failure is told: one clear line, a hint, and an exit code that a script can rely on.
 
 0 fits and verified     1 an internal error     2 bad input or configuration, or the disk     3 does not fit the target
-4 verification failed, or worse than the lock file   5 a tool is missing   130 stopped with Ctrl-C
+4 verification failed, or worse than the lock file   5 a tool is missing, or the board fails   130 stopped with Ctrl-C
 """
 
 from __future__ import annotations

@@ -29,6 +29,13 @@ Ray = Annotated[
     str | None,
     typer.Option("--ray", metavar="ADDRESS", help="Spread the work over a running Ray cluster: auto, or HOST:PORT."),
 ]
+Hardware = Annotated[
+    str,
+    typer.Option(
+        help="Measure on a real board: ssh://USER@HOST:PORT/FOLDER, or 'command:PROGRAM WORDS'; see docs/real-hardware.md."
+    ),
+]
+Opset = Annotated[int | None, typer.Option(help="Opset of the ONNX files; the profile says what the board loads.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Say for every stage why it ran or was kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; words for people go to stderr.")]
 
@@ -42,10 +49,13 @@ def request(
     budget: str,
     settings: list[str] | None,
     build: Path,
+    hardware: str = "",
+    opset: int | None = None,
 ) -> Request:
     """The parsed options.
 
     Raises:
         ConfigurationError: --budget or --set cannot be read.
     """
-    return Request(target, dataset, data, seed, preset, parse_budget(budget), parse_settings(settings or []), build)
+    changes = parse_budget(budget), parse_settings(settings or [])
+    return Request(target, dataset, data, seed, preset, *changes, build, hardware, opset)

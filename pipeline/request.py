@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from stages.quantize import QuantizeConfig
 from stages.search import SearchConfig
 from stages.verify import VerifyConfig
 from targets.errors import ConfigurationError
-from targets.profile import MemoryRegion, Profile
+from targets.hardware.ways import MeasureTable, parse_hardware
+from targets.profile import MemoryRegion, Profile, load_profile
 from targets.sizes import format_size, parse_size
 
 Preset = Literal["quick", "full"]
@@ -41,6 +43,10 @@ class Request:
     #: Settings of stages by their dotted path.
     settings: Mapping[str, Any] = field(default_factory=dict)
     build: Path = Path("build")
+    #: The board to measure on, as `targets.hardware.ways.parse_hardware` reads it; "" for none but the profile's.
+    hardware: str = ""
+    #: Opset of the exported file, in place of the profile's.
+    opset: int | None = None
 
     def command(self) -> str:
         """The command line that asks for this again."""
@@ -51,6 +57,8 @@ class Request:
         words += [] if self.preset == "quick" else [f"--preset {self.preset}"]
         words += [f"--budget {region}={size}" for region, size in self.budget.items()]
         words += [f"--set {path}={json.dumps(value)}" for path, value in self.settings.items()]
+        words += [f"--hardware {shlex.quote(self.hardware)}"] if self.hardware else []
+        words += [f"--opset {self.opset}"] if self.opset else []
         return " ".join(words)
 
 
@@ -142,6 +150,36 @@ def parse_budget(text: str) -> dict[str, int]:
     if problems:
         raise ConfigurationError.from_problems("--budget", problems, "for example --budget flash=64KiB,ram=20KiB")
     return budget
+
+
+def profile_of(request: Request) -> Profile:
+    """The target's profile with what the request changes in it.
+
+    Raises:
+        ConfigurationError: there is no such profile, or the budget, the board or the opset cannot be used.
+    """
+    profile = with_budget(load_profile(request.target), request.budget)
+    if request.hardware:
+        table = MeasureTable(hardware=parse_hardware(request.hardware))
+        profile = profile.model_copy(update={"measure": table})
+    return profile if request.opset is None else with_opset(profile, request.opset)
+
+
+def with_opset(profile: Profile, opset: int) -> Profile:
+    """The profile with another opset of the exported file.
+
+    Raises:
+        ConfigurationError: its family writes no ONNX, or the board does not load that opset.
+    """
+    model = type(profile.settings)
+    if "export_opset" not in model.model_fields:
+        raise ConfigurationError(f"--opset: {profile.name} is not given ONNX files", "leave it out")
+    try:
+        settings = model.model_validate({**profile.settings.model_dump(), "export_opset": opset})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"--opset {opset}: {problem}", "`spikeport targets NAME` shows the ceiling") from error
+    return profile.model_copy(update={"settings": settings})
 
 
 def with_budget(profile: Profile, budget: Mapping[str, int]) -> Profile:

@@ -13,22 +13,29 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from stages.activity import neurons, pixel_operations, spike_counts, synaptic_operations
 from stages.data.dataset import Dataset, Split
 from stages.examples import Example, examples_of
+from stages.on_hardware import OnHardware, on_hardware, require_equal
 from stages.parity import Parity, compare_traces
 from stages.progress import Progress
 from targets.errors import FootprintError, ParityError, VerificationError
 from targets.families import Family, family_named
 from targets.footprint import Comparison, Footprint, MeasuredBy, Tolerance, compare
+from targets.latency import Instructions, Latency
 from targets.network import Network
+from targets.network_file import write_atomically
 from targets.profile import Profile
 from targets.reference import Trace, run
 from targets.sizes import ByteSize, format_size
+from targets.stored_weight import StoredWeight
 
 _TRACE_BYTES_PER_NEURON = 32
+#: File beside the stored result that holds what was timed.
+LATENCIES = "latency.json"
+_latencies = TypeAdapter(tuple[Latency, ...])
 
 
 class Record(BaseModel):
@@ -44,6 +51,8 @@ class VerifyConfig(Record):
     trace_memory: ByteSize = 128 * 1024**2
     #: Test images of which scores and spikes are kept for the report.
     examples: NonNegativeInt = 6
+    #: Test images of which single inferences are timed.
+    timed: PositiveInt = 40
 
     @classmethod
     def preset(cls, name: Literal["quick", "full"]) -> Self:
@@ -111,6 +120,12 @@ class Verification(Record):
     tools: Mapping[str, str]
     activity: Activity
     examples: tuple[Example, ...]
+    #: The run on a board, where one is named.
+    hardware: OnHardware | None = None
+    #: Not part of the stored result, which is the same however fast a machine is: see LATENCIES.
+    latencies: tuple[Latency, ...] = Field(default=(), exclude=True)
+    instructions: tuple[Instructions, ...] = ()
+    weights: tuple[StoredWeight, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -120,7 +135,8 @@ class Verification(Record):
     @property
     def ok(self) -> bool:
         """Whether nothing differs, every term is within its tolerance, and all of it fits."""
-        return self.parity.holds and all(row.ok for row in self.footprint) and self.fits
+        as_trained = self.parity.holds and (self.hardware is None or self.hardware.holds)
+        return as_trained and all(row.ok for row in self.footprint) and self.fits
 
 
 def verify(
@@ -139,9 +155,15 @@ def verify(
         progress("replaying the test set on the target's runtime", first + len(part), len(dataset.test))
     replay.require_spikes()
     progress("measuring memory", 0, 1)
-    measured = family.measure(folder, network, profile)
+    hardware: OnHardware | None = None
+    latencies: tuple[Latency, ...] = ()
+    if profile.measure.hardware is None:
+        measured = family.measure(folder, network, profile)
+    else:
+        hardware, measured, profile, latencies = on_hardware(network, profile, folder, dataset.test)
     progress("measuring memory", 1, 1)
     estimated = family.estimate(network, profile)
+    timed = dataset.test.images[: config.timed]
     rows = compare(estimated, measured, profile.tolerance)
     moments = {(term.region, term.name): term.moment for term in estimated.terms}
     return Verification(
@@ -154,7 +176,21 @@ def verify(
         tools=dict(sorted(measured.tools.items())),
         activity=replay.activity(),
         examples=tuple(replay.examples[: config.examples]),
+        hardware=hardware,
+        latencies=(*latencies, *family.latencies(folder, network, profile, timed)),
+        instructions=family.instructions(folder, network, profile, timed),
+        weights=family.weights(network, profile),
     )
+
+
+def write_latencies(verification: Verification, folder: Path) -> None:
+    """Keeps what was timed, in a file of its own."""
+    write_atomically(folder / LATENCIES, _latencies.dump_json(verification.latencies, indent=1) + b"\n")
+
+
+def read_latencies(folder: Path) -> tuple[Latency, ...]:
+    """What `write_latencies` wrote."""
+    return _latencies.validate_json((folder / LATENCIES).read_bytes())
 
 
 def require_verified(verification: Verification) -> None:
@@ -164,6 +200,8 @@ def require_verified(verification: Verification) -> None:
     """
     if not verification.parity.holds:
         raise _parity_error(verification.parity)
+    if verification.hardware is not None:
+        require_equal(verification.hardware)
     outside = [row for row in verification.footprint if not row.ok]
     if outside:
         raise FootprintError(

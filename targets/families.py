@@ -8,6 +8,14 @@ A family is a folder `targets/<name>/` with
     export.py     export(network, profile, folder)           writes the artifact, returns its files by name
     measure.py    measure(folder, network, profile)          a Footprint of the artifact, with how it was obtained
                   execute(folder, network, profile, inputs)  a Trace of the artifact running: spikes, membranes, scores
+    weights.py    weights(network, profile)                  how many bits a weight has, takes, and is executed with
+
+and, where it can,
+
+    bundle.py     bundle(folder, network, profile, inputs, into)      a folder that a real board runs
+                  read_back(returned, folder, network, profile, inputs)   an Observation of what came back
+    timing.py     latencies(folder, network, profile, inputs)         how long it takes, natively
+                  instructions(folder, network, profile, inputs)      how many instructions, emulated
 
 Each is imported only when it is used, so that listing targets stays fast and a missing tool hurts only who needs it.
 """
@@ -15,6 +23,7 @@ Each is imported only when it is used, so that listing targets stays fast and a 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +41,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from targets.fit import Rule
+    from targets.hardware.observe import Observation
+    from targets.hardware.record import Returned
+    from targets.latency import Instructions, Latency
     from targets.profile import Profile
+    from targets.stored_weight import StoredWeight
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,54 @@ class Family:
         """Runs the exported artifact on inputs as `targets.reference.run` takes them."""
         door: Callable[[Path, Network, Profile, NDArray[np.uint8]], Trace] = self._door("measure", "execute")
         return door(folder, network, profile, inputs)
+
+    def weights(self, network: Network, profile: Profile) -> tuple[StoredWeight, ...]:
+        """Every weight tensor as the target keeps and executes it."""
+        door: Callable[[Network, Profile], tuple[StoredWeight, ...]] = self._door("weights", "weights")
+        return door(network, profile)
+
+    def bundle(self, folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8], into: Path) -> None:
+        """Writes what a real board needs to run and measure the artifact.
+
+        Raises:
+            ConfigurationError: the family cannot be measured on hardware.
+        """
+        door: Callable[..., None] = self._hardware_door("bundle")
+        door(folder, network, profile, inputs, into)
+
+    def read_back(
+        self, returned: Returned, folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]
+    ) -> Observation:
+        """What a board's record and files say."""
+        door: Callable[..., Observation] = self._hardware_door("read_back")
+        return door(returned, folder, network, profile, inputs)
+
+    def latencies(
+        self, folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]
+    ) -> tuple[Latency, ...]:
+        """How long the artifact takes on this machine; nothing where it does not run natively."""
+        door = self._timing_door("latencies")
+        return () if door is None else tuple(door(folder, network, profile, inputs))
+
+    def instructions(
+        self, folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]
+    ) -> tuple[Instructions, ...]:
+        """How many instructions it takes on an emulated core; nothing where none are counted."""
+        door = self._timing_door("instructions")
+        return () if door is None else tuple(door(folder, network, profile, inputs))
+
+    def _timing_door(self, name: str) -> Callable[..., Any] | None:
+        module = f"targets.{self.name}.timing"
+        if importlib.util.find_spec(module) is None:
+            return None
+        return getattr(importlib.import_module(module), name, None)
+
+    def _hardware_door(self, name: str) -> Any:
+        if importlib.util.find_spec(f"targets.{self.name}.bundle") is None:
+            raise ConfigurationError(
+                f"{self.name} targets cannot be measured on hardware yet", "leave out --hardware and [measure.hardware]"
+            )
+        return self._door("bundle", name)
 
     def _door(self, module: str, name: str) -> Any:
         return getattr(importlib.import_module(f"targets.{self.name}.{module}"), name)

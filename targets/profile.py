@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from targets.errors import ConfigurationError
 from targets.footprint import Tolerance
+from targets.hardware.ways import MeasureTable
 from targets.network import Neuron
 from targets.sizes import ByteSize
 
@@ -129,6 +130,8 @@ class Profile(Table):
     neuron: NeuronTable
     tolerance: Mapping[str, Tolerance]
     settings: Any
+    #: How it is measured, where not as the family does by itself.
+    measure: MeasureTable = MeasureTable()
 
     @model_validator(mode="after")
     def _tolerance_has_a_default(self) -> Self:

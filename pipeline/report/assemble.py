@@ -30,7 +30,7 @@ from stages.data.catalog import find_source
 from stages.export import Exported
 from stages.quantize import Quantized
 from stages.search import LOG, SearchResult
-from stages.verify import Verification
+from stages.verify import Verification, read_latencies
 from targets.families import family_named
 from targets.network import Connection, Conv, Dense, Network, Pool
 
@@ -78,6 +78,10 @@ def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
         artifacts={name: f"{folder_name('export')}/{ARTIFACT}/{file.path}" for name, file in exported.files.items()},
         artifact_hashes={name: file.sha256 for name, file in exported.files.items()},
         how_to_run=family_named(job.profile.family).how_to_run,
+        hardware=verification.hardware,
+        latency=read_latencies(job.folder_of("verify")),
+        instructions=verification.instructions,
+        weights=verification.weights,
         stages=tuple(StageRun(stage=m.stage, seconds=m.seconds, key=m.key) for m in manifests.values()),
         seconds=round(sum(manifest.seconds for manifest in manifests.values()), 3),
     )

@@ -22,7 +22,7 @@ def model_card(report: Report) -> str:
     """The card of one run."""
     neuron = report.neuron
     return (
-        templates(percent=_percent)
+        templates(percent=_percent, milliseconds=_milliseconds)
         .get_template("model_card.md.j2")
         .render(
             report=report,
@@ -39,6 +39,10 @@ def _classes(report: Report) -> str:
     """The names where they are few."""
     names = report.class_names
     return f"{len(names)} classes" + (f": {', '.join(names)}" if len(names) <= 20 else "")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.3g} ms"
 
 
 def _percent(value: float) -> str:

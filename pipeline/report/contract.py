@@ -1,7 +1,7 @@
 """`report.json`: what CI and users read of a run. Fields are added freely, never renamed.
 
 Comes in: the results of the five stages. Goes out: one Report that holds everything `report.html` shows, so that the page can be
-drawn again from this file alone. Nothing in it depends on when or how often the run was interrupted, but for `seconds`.
+drawn again from this file alone. Nothing in it depends on when or how often the run was interrupted, but `seconds` and `latency`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 
 from stages.analyze import Analysis
 from stages.examples import Example
+from stages.on_hardware import OnHardware
 from stages.parity import Difference
 from stages.searching.pareto import ParetoPoint
 from stages.snn.architecture import Architecture
 from stages.verify import Activity, TermRow
 from targets.footprint import MeasuredBy
+from targets.latency import Instructions, Latency
 from targets.network import Neuron
+from targets.stored_weight import StoredWeight
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -178,5 +181,13 @@ class Report(Record):
     artifact_hashes: Mapping[str, str]
     #: What one does with the artifact.
     how_to_run: str
+    #: The run on a board, where one is named.
+    hardware: OnHardware | None = None
+    #: How long one inference takes, natively and on a board; nothing is timed in an emulator.
+    latency: tuple[Latency, ...] = ()
+    #: Instructions of one inference in an emulator.
+    instructions: tuple[Instructions, ...] = ()
+    #: Bits that the weights have, take, and are computed with.
+    weights: tuple[StoredWeight, ...] = ()
     stages: tuple[StageRun, ...]
     seconds: NonNegativeFloat

@@ -78,7 +78,7 @@ def run_of(build: Path) -> Path:
 
 def without_durations(report: Any) -> Any:
     if isinstance(report, dict):
-        return {name: without_durations(item) for name, item in report.items() if name != "seconds"}
+        return {name: without_durations(item) for name, item in report.items() if name not in ("seconds", "latency")}
     return [without_durations(item) for item in report] if isinstance(report, list) else report
 
 
@@ -89,7 +89,11 @@ def report_of(build: Path) -> Any:
 def files_of(build: Path) -> dict[str, bytes]:
     """Every result and artifact; manifests and speeds hold durations, the lock a process number."""
     paths = [path for stage in STAGES for path in (run_of(build) / stage).rglob("*") if path.is_file()]
-    return {str(p.relative_to(build)): p.read_bytes() for p in paths if p.name not in ("manifest.json", "speed.jsonl")}
+    return {
+        str(p.relative_to(build)): p.read_bytes()
+        for p in paths
+        if p.name not in ("manifest.json", "speed.jsonl", "latency.json")
+    }
 
 
 def stages_run(said: str) -> list[str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from targets.errors import HardwareError
-from targets.hardware.ways import Ssh
 from targets.hardware.ssh import client, run
+from targets.hardware.ways import Ssh
 from tests.targets.hardware.sshd import Server, serving
 
 RECORD = '{"format": 1, "obtained": "runtime", "board": "a test", "terms": {"stack": 12}}'
