@@ -7,8 +7,8 @@ from math import ceil, floor, log10
 
 from pipeline.report.svg import element, text
 
-WIDTH, HEIGHT = 560.0, 260.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 14.0, 40.0
+WIDTH, HEIGHT = 440.0, 250.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 18.0, 42.0
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class RegionBars:
     terms: tuple[TermRow, ...]
 
     @property
+    def has_moments(self) -> bool:
+        """Whether some of it is live at some moments only."""
+        return any(row.moment for row in self.terms)
+
+    @property
     def fits(self) -> bool:
         """Whether both figures are available."""
         return max(self.budget.estimated_bytes, self.budget.measured_bytes) <= self.budget.available_bytes

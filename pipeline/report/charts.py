@@ -102,17 +102,17 @@ def intervals(rows: Sequence[Interval], label: str, x_name: str) -> Markup:
     low = min([0.0, *(row.mean - row.spread for row in rows)])
     high = max([0.0, *(row.mean + row.spread for row in rows)])
     margin = (high - low) * 0.06 or 1
-    x = Axis(low - margin, high + margin, 110, WIDTH - RIGHT)
+    x = Axis(low - margin, high + margin, 98, WIDTH - RIGHT)
     bottom = _ROW * len(rows) + 6
     parts = [element("line", x1=x(0), x2=x(0), y1=4, y2=bottom, class_="zero")]
     parts += [text(x(tick), bottom + 16, f"{tick:g}", "tick", "middle") for tick in x.ticks()]
-    parts.append(text((110 + WIDTH) / 2, bottom + 34, x_name, "axis-name", "middle"))
+    parts.append(text((98 + WIDTH) / 2, bottom + 34, x_name, "axis-name", "middle"))
     for index, row in enumerate(rows):
         y, state = 22.0 + _ROW * index, "kept" if row.kept else "dropped"
         told = title(f"{row.name}: {row.mean:+.4g} ± {row.spread:.2g}, {state}")
         bar = element("line", x1=x(row.mean - row.spread), x2=x(row.mean + row.spread), y1=y, y2=y, class_="spread")
         dot = element("circle", cx=x(row.mean), cy=y, r=5.5)
-        name = text(100, y + 4, row.name, "row-name", "end")
+        name = text(88, y + 4, row.name, "row-name", "end")
         parts.append(element("g", told, name, bar, dot, class_=f"interval {state}"))
     return drawing(WIDTH, bottom + 40, label, parts)
 
@@ -135,6 +135,6 @@ def heat_map(rates: Mapping[str, Sequence[float]], label: str) -> Markup:
             area = {"x": x - side / 2 + 1, "y": y + 1, "width": side - 2, "height": _ROW - 2, "rx": 4}
             parts.append(element("rect", told, class_="heat", fill_opacity=round(0.06 + 0.94 * share, 2), **area))
             if side >= 34:
-                strong = "heat-text strong" if share > 0.55 else "heat-text"
+                strong = "heat-text strong" if share > 0.5 else "heat-text"
                 parts.append(text(x, y + 19, f"{rate:.0%}" if rate >= 0.1 else f"{rate:.1%}", strong, "middle"))
     return drawing(left + side * steps, 26.0 + _ROW * len(rates), label, parts)

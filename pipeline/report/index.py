@@ -60,7 +60,7 @@ def write_index(build: Path) -> Path:
     """Writes the page; its path. Runs without a readable report are named on it."""
     runs, unreadable = _runs(build)
     page = (
-        templates(percent=_percent)
+        templates(percent=_percent, share=_share)
         .get_template("index.html.j2")
         .render(
             runs=runs,
@@ -68,6 +68,7 @@ def write_index(build: Path) -> Path:
             style=style(),
             plot=plot(runs) if runs else None,
             verified=sum(run.report.ok for run in runs),
+            datasets=_datasets(runs),
         )
     )
     files.write_if_changed(build / INDEX, page)
@@ -91,7 +92,7 @@ def plot(runs: Sequence[Run]) -> Markup:
     margin = (max(accuracies) - min(accuracies)) * 0.15 or 0.01
     x = Axis(min(sizes) * 0.7, max(sizes) * 1.5, LEFT, WIDTH - RIGHT, logarithmic=True)
     y = Axis(max(0.0, min(accuracies) - margin), min(1.0, max(accuracies) + margin), HEIGHT - BOTTOM, TOP)
-    datasets = list(dict.fromkeys(run.report.dataset for run in runs))
+    datasets = _datasets(runs)
     dots, labels = [], []
     for run, place in zip(runs, _label_places(runs, x, y), strict=True):
         colour = f"dot{datasets.index(run.report.dataset) % 8}"
@@ -100,9 +101,20 @@ def plot(runs: Sequence[Run]) -> Markup:
         dots.append(element("a", dot, href=f"{run.link}/{files.HTML}", aria_label=run.label))
         if place is not None:
             labels.append(text(*place, run.report.target, "tick"))
-    parts = [*frame(x, y, "measured bytes in all regions", "{:.0%}", sizes=True), *labels, *dots]
+    parts = [*frame(x, y, "measured bytes in all regions", _percent_format(y), sizes=True), *labels, *dots]
     parts.append(text(LEFT + 6, TOP + 2, "test accuracy", "axis-name"))
     return drawing(WIDTH, HEIGHT, f"Test accuracy over measured memory of {len(runs)} models", parts)
+
+
+def _datasets(runs: Sequence[Run]) -> list[str]:
+    """In the order of their colours."""
+    return list(dict.fromkeys(run.report.dataset for run in runs))
+
+
+def _percent_format(axis: Axis) -> str:
+    """As many decimals as the ticks of an axis have."""
+    digits = next((n for n in range(4) if all(abs(round(tick, n + 2) - tick) < 1e-9 for tick in axis.ticks())), 4)
+    return f"{{:.{digits}%}}"
 
 
 def _label_places(runs: Sequence[Run], x: Axis, y: Axis) -> Iterator[tuple[float, float] | None]:
@@ -130,3 +142,8 @@ def _is_free(place: tuple[float, float], width: float, taken: Sequence[tuple[flo
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def _share(value: float) -> str:
+    """Two digits, however small."""
+    return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"

@@ -13,9 +13,10 @@ from pipeline.report.bars import region_bars
 from pipeline.report.charts import Interval, Line, Point, heat_map, intervals, line_chart, scatter
 from pipeline.report.contract import Report
 from pipeline.report.diagram import describe, network_diagram
-from pipeline.report.pictures import image_uri, spike_map_uri
+from pipeline.report.layers import layers
+from pipeline.report.samples import shown
 from pipeline.report.templating import style, templates
-from stages.examples import Example
+from stages.searching.pareto import ParetoPoint
 from stages.verify import TermRow
 from targets.sizes import format_size
 
@@ -29,8 +30,9 @@ _SPOKEN = {
 
 def render(report: Report) -> str:
     """The whole page."""
+    rows = layers(report)
     return (
-        templates(percent=percent, difference=difference)
+        templates(percent=percent, difference=difference, count=count)
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -39,12 +41,15 @@ def render(report: Report) -> str:
             regions=list(region_bars(report.budget, report.footprint)),
             diagram=network_diagram(report.network),
             wires=[(connection, describe(connection)) for connection in report.network.connections],
-            layers=layers(report),
+            layers=rows,
+            spikes_per_sample=sum(row.spikes or 0.0 for row in rows),
             significance=_significance(report),
             search_chart=_search(report),
+            front=front_of(report),
+            kernel_sets=_kernel_rows(report),
             curves=_curves(report),
             rates=heat_map(report.activity.rates, "Spike rate of every population at every step"),
-            examples=[_shown(example, report) for example in report.examples],
+            examples=[shown(example, report) for example in report.examples],
         )
     )
 
@@ -59,10 +64,15 @@ def _significance(report: Report) -> Markup:
     return intervals(rows, label, "change of the best tenth of the scores without it, points")
 
 
+def front_of(report: Report) -> list[ParetoPoint]:
+    """The Pareto front in the region that the candidates are drawn in, in rising bytes."""
+    front = report.search.pareto
+    return [point for point in front if point.region == front[0].region]
+
+
 def _search(report: Report) -> Markup | None:
     """Scored candidates and the Pareto front in the region that the front is about; None where there is one point only."""
-    found = report.search
-    front = [point for point in found.pareto if point.region == found.pareto[0].region]
+    found, front = report.search, front_of(report)
     if len(front) + len(found.candidates) < 2:
         return None
     points = [
@@ -92,66 +102,41 @@ def _curves(report: Report) -> tuple[Markup, Markup]:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One population with what leads into it."""
+class KernelRow:
+    """A set of kernel sizes: its score with the confidence interval in percent of the table's range, and its costs."""
 
-    name: str
-    shape: str
-    neurons: int
-    weights: int
-    state_bytes: int
-    #: Spikes per neuron and step; None for the readout.
-    rate: float | None
-    #: Additions that spikes into it cause, per sample.
-    operations: float
+    sizes: str
+    kept: bool
+    score: float
+    left: float
+    width: float
+    place: float
+    weights: float
+    memory: str
 
 
-def layers(report: Report) -> list[Layer]:
-    """The rows of the table of layers; shared weights count where they appear first."""
-    rows = []
-    for population in report.network.populations:
-        into = [c for c in report.network.connections if c.target == population.name]
-        rates = report.activity.rates.get(population.name)
-        rows.append(
-            Layer(
-                population.name,
-                "×".join(str(length) for length in population.shape),
-                population.neurons,
-                sum(c.parameters for c in into if not c.shared),
-                population.neurons * population.state_bits // 8,
-                sum(rates) / len(rates) if rates else None,
-                report.activity.operations.get(population.name, 0.0),
-            )
+def _kernel_rows(report: Report) -> list[KernelRow]:
+    """The study's rows; what search may use of them is kept."""
+    sets = report.analysis.kernel_sets
+    if not sets:
+        return []
+    used = {int(o.removeprefix("conv").split("x")[0]) for o in report.analysis.kept if o.startswith("conv")}
+    scores = [row.best_score_at_equal_cost for row in sets]
+    low, high = min(s.mean - s.confidence for s in scores), max(s.mean + s.confidence for s in scores)
+    scale = 100 / ((high - low) or 1)
+    return [
+        KernelRow(
+            sizes=" and ".join(f"{size}×{size}" for size in row.sizes),
+            kept=set(row.sizes) == used,
+            score=score.mean,
+            left=(score.mean - score.confidence - low) * scale,
+            width=2 * score.confidence * scale,
+            place=(score.mean - low) * scale,
+            weights=row.weights,
+            memory=", ".join(f"{format_size(round(size))} {region}" for region, size in row.region_bytes.items()),
         )
-    return rows
-
-
-@dataclass(frozen=True)
-class ShownExample:
-    """One test sample with pictures."""
-
-    label: str
-    prediction: str
-    image: str
-    #: Name of each population and a picture of its spikes.
-    spikes: tuple[tuple[str, str], ...]
-    #: Class name, final score, and its place between the lowest and the highest in percent.
-    scores: tuple[tuple[str, int, float], ...]
-
-
-def _shown(example: Example, report: Report) -> ShownExample:
-    final = example.scores[-1]
-    low, high = min(final), max(final)
-    places = [100 * (score - low) / ((high - low) or 1) for score in final]
-    firing = [population for population in report.network.populations if population.name in example.spikes]
-    spikes = {p: example.raster(p.name, report.activity.timesteps)[:, : p.neurons] for p in firing}
-    return ShownExample(
-        label=report.class_names[example.label],
-        prediction=report.class_names[example.prediction],
-        image=image_uri(example.image, example.image_shape),
-        spikes=tuple((p.name, spike_map_uri(raster, p.shape)) for p, raster in spikes.items()),
-        scores=tuple(zip(report.class_names, final, places, strict=True)),
-    )
+        for row, score in zip(sets, scores, strict=True)
+    ]
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -163,3 +148,11 @@ def difference(row: TermRow) -> str:
     """How far the estimate of a term lies above its measurement."""
     bytes_off = row.estimated_bytes - row.measured_bytes
     return f"{bytes_off:+,} B ({bytes_off / row.measured_bytes:+.2%})"
+
+
+def count(value: float) -> str:
+    """A number of things; from a million on in three digits: 12,345 or 1.01 million."""
+    for name, factor in (("billion", 1e9), ("million", 1e6)):
+        if value >= factor:
+            return f"{value / factor:#.3g}".rstrip(".") + f" {name}"
+    return f"{value:,.0f}"

@@ -16,8 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GREY, _COLOUR, _PALETTE = 0, 2, 3
+Palette = tuple[tuple[int, int, int, int], ...]
+"""Red, green, blue and opacity by index."""
 #: Nothing, a neuron that fires, a silent neuron: red, green, blue and opacity. Readable on light and dark.
-_SPIKES = ((0, 0, 0, 0), (224, 122, 47, 255), (128, 128, 128, 46))
+_SPIKES: Palette = ((0, 0, 0, 0), (224, 122, 47, 255), (128, 128, 128, 46))
+_LEVELS = 32
+#: Grey where nothing fires, then ever more orange.
+_RAMP: Palette = (
+    (128, 128, 128, 30),
+    *((224, 122, 47, 24 + 231 * level // (_LEVELS - 1)) for level in range(1, _LEVELS)),
+)
 
 
 def image_uri(pixels: Sequence[int], shape: tuple[int, int, int]) -> str:
@@ -47,17 +55,22 @@ def spike_map_uri(spikes: NDArray[np.uint8], shape: tuple[int, ...]) -> str:
     return _uri(picture, _PALETTE)
 
 
-def _uri(pixels: NDArray[np.uint8], kind: int) -> str:
-    return f"data:image/png;base64,{base64.b64encode(_png(pixels, kind)).decode()}"
+def activity_uri(shares: NDArray[np.float64]) -> str:
+    """Shares [H, W] of what could fire at each place, from nearly transparent to full orange."""
+    return _uri(np.rint(shares * (_LEVELS - 1)).astype(np.uint8), _PALETTE, _RAMP)
 
 
-def _png(pixels: NDArray[np.uint8], kind: int) -> bytes:
+def _uri(pixels: NDArray[np.uint8], kind: int, palette: Palette = _SPIKES) -> str:
+    return f"data:image/png;base64,{base64.b64encode(_png(pixels, kind, palette)).decode()}"
+
+
+def _png(pixels: NDArray[np.uint8], kind: int, palette: Palette) -> bytes:
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + np.ascontiguousarray(row).tobytes() for row in pixels)
     chunks = [_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))]
     if kind == _PALETTE:
-        chunks.append(_chunk(b"PLTE", b"".join(bytes(colour[:3]) for colour in _SPIKES)))
-        chunks.append(_chunk(b"tRNS", bytes(colour[3] for colour in _SPIKES)))
+        chunks.append(_chunk(b"PLTE", b"".join(bytes(colour[:3]) for colour in palette)))
+        chunks.append(_chunk(b"tRNS", bytes(colour[3] for colour in palette)))
     chunks += [_chunk(b"IDAT", zlib.compress(rows, 9)), _chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 

@@ -46,7 +46,7 @@ def drawing(width: float, height: float, label: str, parts: Iterable[str], class
         role="img",
         aria_label=label,
         class_=class_ or None,
-        style=f"max-width:{width:g}px",
+        style=f"max-width:{1.2 * width:g}px",
     )
     return Markup(svg)  # noqa: S704 - all text in it has passed through `escape`
 
