@@ -52,7 +52,7 @@ def closure(modules: tuple[str, ...], data_folders: tuple[str, ...] = ()) -> Clo
         for path in _files(name):
             if path not in seen:
                 seen.add(path)
-                waiting += _imports(path)
+                waiting += _imports(path) if path.suffix == ".py" else ()
     data = {path for folder in data_folders for path in _data_files(ROOT / folder)}
     files = {path.relative_to(ROOT).as_posix(): file_hash(path) for path in sorted(seen | data)}
     return Closure(files, frozenset(libraries - sys.stdlib_module_names))
@@ -65,11 +65,11 @@ def file_hash(path: Path) -> str:
 
 
 def _files(name: str) -> Iterator[Path]:
-    """Files that importing `a.b.c` runs: those of the packages above it, and the module's own if it is one."""
+    """Files that importing `a.b.c` runs: those of the packages above it, the module's own, and the C that is compiled for it."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         folder = ROOT.joinpath(*parts[:length])
-        for path in (folder / "__init__.py", folder.with_suffix(".py")):
+        for path in (folder / "__init__.py", folder.with_suffix(".py"), folder.with_suffix(".c")):
             if path.is_file():
                 yield path
 

@@ -84,7 +84,9 @@ class FloatNetwork(nn.Module):
             if not is_pooling(population, network):
                 keep = population.neuron.keep / 2**population.neuron.keep_shift
                 threshold = population.theta if population.fires else None
-                self.nodes[key(population.name)] = LeakyNode(keep, threshold, surrogate_function)
+                self.nodes[key(population.name)] = LeakyNode(
+                    keep, threshold, surrogate_function, timesteps=network.timesteps
+                )
         channels, *spatial = network.readout.shape
         self.bias = nn.Parameter(torch.zeros(channels, *(1 for _ in spatial)))
 

@@ -68,7 +68,9 @@ class Recurrence(nn.Module):
         self.network = network.without_values()
         self.nodes = nn.ModuleDict()
         for population in network.populations:
-            self.nodes[key(population.name)] = IntegerNode(population.neuron, population.fires, surrogate_function)
+            self.nodes[key(population.name)] = IntegerNode(
+                population.neuron, population.fires, surrogate_function, timesteps=network.timesteps
+            )
 
     def forward(self, inputs: Tensor, integers: Integers) -> tuple[Spikes, Tensor]:
         """Spikes [T, N, *shape] by population, and the readout's potentials [N, *shape] after the last step."""
@@ -145,9 +147,9 @@ class _Run:
         """Spikes of the population's node."""
         node, name = self.recurrence.node(population), population.name
         node.step_mode = step_mode
-        exact = node.float32_is_exact(self.largest[name], self.recurrence.network.timesteps)
+        node.wide = not node.float32_is_exact(self.largest[name], self.recurrence.network.timesteps)
         threshold = (self.integers.thresholds[name],) if population.fires else ()
-        spikes: Tensor = node(current if exact else current.double(), *threshold, self.integers.biases[name])
+        spikes: Tensor = node(current, *threshold, self.integers.biases[name])
         return spikes
 
 

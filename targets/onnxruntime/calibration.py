@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from targets.errors import ConfigurationError, ToolMissingError
-from targets.onnxruntime.compile import cache_folder
+from targets.host_library import cache_folder
 from targets.onnxruntime.heap_model import Constants
 
 SHIPPED = Path(__file__).with_suffix(".json")

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import platform
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from targets.errors import ConfigurationError, ToolMissingError
+from targets.host_library import build, cache_folder
 
 FOLDER = Path(__file__).parent
 HEAP_COUNTER = FOLDER / "heap_counter.c"
 RUNNER = FOLDER / "runner" / "runner.c"
 #: Oldest C library of the boards: JetPack 4.6 is Ubuntu 18.04.
 GLIBC = "2.27"
-SECONDS = 120
 
 
 def compiled(source: Path, instruction_set: str = "") -> Path:
@@ -48,26 +44,6 @@ def compiled(source: Path, instruction_set: str = "") -> Path:
     return path
 
 
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/spikeport, by default ~/.cache/spikeport."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikeport"
-
-
-def made_folder(path: Path) -> Path:
-    """The folder, created if need be.
-
-    Raises:
-        ConfigurationError: it cannot be.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path}: cannot be created ({error.strerror})", "set XDG_CACHE_HOME to a folder that can be written"
-        ) from error
-    return path
-
-
 def compilers(instruction_set: str) -> list[list[str]]:
     """Commands that may compile C for an instruction set here, best first."""
     wheel = [[sys.executable, "-m", "ziglang", "cc"]] if importlib.util.find_spec("ziglang") else []
@@ -81,19 +57,6 @@ def compilers(instruction_set: str) -> list[list[str]]:
 
 
 def _build(source: Path, instruction_set: str, path: Path) -> None:
-    said = "no C compiler was found"
-    shared = ["-fPIC", "-shared"] if path.suffix == ".so" else []
-    with tempfile.TemporaryDirectory(dir=made_folder(path.parent)) as folder:
-        built = Path(folder) / path.name
-        for compiler in compilers(instruction_set):
-            command = [*compiler, "-std=gnu11", "-O2", *shared, str(source), "-o", str(built), "-ldl"]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-            except (OSError, subprocess.TimeoutExpired) as error:
-                said = f"{compiler[0]}: {error}"
-                continue
-            if done.returncode == 0:
-                built.replace(path)
-                return
-            said = f"{' '.join(compiler)}: {(done.stderr.strip() or 'failed').splitlines()[0]}"
-    raise ToolMissingError(f"{source.name} cannot be compiled for {instruction_set} ({said})", "pip install ziglang")
+    flags = ["-std=gnu11", "-O2", *(["-fPIC", "-shared"] if path.suffix == ".so" else []), str(source), "-ldl"]
+    commands = [[*compiler, *flags] for compiler in compilers(instruction_set)]
+    build(path, commands, f"{source.name} cannot be compiled for {instruction_set}")

@@ -92,15 +92,18 @@ def test_a_broken_executor_is_noticed(broken: str, monkeypatch: pytest.MonkeyPat
         potential = (kept.floor() if broken == "floor for trunc0" else kept.trunc()) + current
         return potential if broken == "no saturation" else potential.clamp(-node.neuron.limit, node.neuron.limit)
 
-    arrive = neurons.IntegerNode.arrive
+    arguments = neurons.IntegerNode.arguments
 
-    def lower_threshold(node: neurons.IntegerNode, arguments: tuple[torch.Tensor, ...]) -> object:
-        current, threshold = arrive(node, arguments)
-        return current, None if threshold is None else threshold - 1
+    def lower_threshold(node: neurons.IntegerNode, inputs: tuple[torch.Tensor, ...]) -> object:
+        current, threshold, bias = arguments(node, inputs)
+        return current, None if threshold is None else threshold - 1, bias
 
+    monkeypatch.setattr(
+        neurons, "serves", lambda node, current: False
+    )  # the kernel knows nothing of what is broken here
     monkeypatch.setattr(neurons.IntegerNode, "charge", charge)
     if broken == ">= for >":  # of whole numbers, v >= threshold is v > threshold - 1
-        monkeypatch.setattr(neurons.IntegerNode, "arrive", lower_threshold)
+        monkeypatch.setattr(neurons.IntegerNode, "arguments", lower_threshold)
     executor = network
     if broken == "skip left out":
         kept = tuple(c for c in network.connections if (c.source, c.target) != ("a", "c"))
