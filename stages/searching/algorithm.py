@@ -6,13 +6,13 @@ Comes in: a Task. Goes out: nothing; whatever an algorithm considered is in the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stages.progress import Progress
 from stages.scores.capacity import macro_points
 from stages.searching.candidates import Candidate, Evaluator
 from stages.searching.macro import MacroChoices, filled
-from stages.searching.space import CellSpace
+from stages.searching.space import CellSpace, Representatives
 from stages.snn.architecture import Architecture
 
 
@@ -29,17 +29,19 @@ class Task:
     #: Candidates that algorithms without an end of their own consider.
     trials: int
     progress: Progress
+    representatives: Representatives = field(default_factory=Representatives)
 
     def candidates(self, cell_lists: Sequence[tuple[str, ...]], what: str) -> list[Candidate]:
-        """Rates cells inside the macro-architecture that fills the budget around them.
+        """Rates cells inside the macro-architecture that fills the budget around them; those that compute the same once.
 
         Where nothing around the cells fits, the smallest network is entered, so that the log tells what it lacks.
         """
         architectures: list[Architecture] = []
-        for done, cells in enumerate(cell_lists, start=1):
+        distinct = dict.fromkeys(tuple(map(self.representatives.of, cells)) for cells in cell_lists)
+        for done, cells in enumerate(distinct, start=1):
             found = filled(cells, self.macro, self.evaluator)
             architectures.append(found or self.macro.smallest(cells))
-            self.progress(f"{what}: sizing", done, len(cell_lists))
+            self.progress(f"{what}: sizing", done, len(distinct))
         return self.evaluator.rated(architectures, self.progress, f"{what}: scoring")
 
 

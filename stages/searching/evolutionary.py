@@ -85,6 +85,7 @@ def architecture(trial: Trial, task: Task) -> Architecture | None:
     width = trial.suggest_int("channels", 0, len(macro.channels) - 1)
     if not all(cell.edges for cell in cells[:count]):
         return None
-    a = macro.architecture(tuple(map(str, cells[:count])), bits, pool, stride, hidden)
+    genotypes = tuple(task.representatives.of(str(cell)) for cell in cells[:count])
+    a = macro.architecture(genotypes, bits, pool, stride, hidden)
     a = a.model_copy(update={"channels": macro.channels[width]})
     return a if min(maps(a)[-1]) >= pool else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from math import log2
 
@@ -92,30 +92,38 @@ def filled(cells: tuple[str, ...], choices: MacroChoices, evaluator: Evaluator) 
     """
     best: Architecture | None = None
     for variant in choices.variants(cells):
-        widths = [variant.model_copy(update={"channels": channels}) for channels in choices.worthwhile]
+        channels = choices.worthwhile
         if best is not None:
-            bar = macro_points(best)
-            widths = widths[bisect_right(widths, bar, key=macro_points) :]
-        best = widest(widths, choices.max_synaptic_operations, evaluator) or best
+            channels = channels[bisect_right(channels, macro_points(best), key=partial(_points_at, variant)) :]
+        best = widest(variant, channels, choices.max_synaptic_operations, evaluator) or best
     return best
 
 
-def widest(widths: Sequence[Architecture], limit: int, evaluator: Evaluator) -> Architecture | None:
-    """The last of rising widths that fits the target and the compute limit; None if not even the first does.
+def widest(variant: Architecture, channels: Sequence[int], limit: int, evaluator: Evaluator) -> Architecture | None:
+    """The variant at the last of rising channels that fits the target and the compute limit; None if not even the first does.
 
     The compute limit is bisected first, since counting operations is much cheaper than estimating memory. The width that it
     allows is estimated next: on targets with room to spare that is the only estimate.
     """
-    affordable = _last_true(widths, lambda a: evaluator.operations(a) <= limit)
+    affordable = _last_true(channels, lambda c: evaluator.operations(at_width(variant, c)) <= limit)
     if affordable is None:
         return None
-    if evaluator.sized(widths[affordable]).fits:
-        return widths[affordable]
-    fitting = _last_true(widths[:affordable], lambda a: evaluator.sized(a).fits)
-    return None if fitting is None else widths[fitting]
+    if evaluator.sized(at_width(variant, channels[affordable])).fits:
+        return at_width(variant, channels[affordable])
+    fitting = _last_true(channels[:affordable], lambda c: evaluator.sized(at_width(variant, c)).fits)
+    return None if fitting is None else at_width(variant, channels[fitting])
 
 
-def _last_true(items: Sequence[Architecture], holds: Callable[[Architecture], bool]) -> int | None:
+def at_width(variant: Architecture, channels: int) -> Architecture:
+    """The architecture with so many channels in its first cell."""
+    return variant.model_copy(update={"channels": channels})
+
+
+def _points_at(variant: Architecture, channels: int) -> float:
+    return macro_points(at_width(variant, channels))
+
+
+def _last_true(items: Sequence[int], holds: Callable[[int], bool]) -> int | None:
     """Index of the last item for which a property holds that, once lost, stays lost; None if it never holds."""
     if not items or not holds(items[0]):
         return None

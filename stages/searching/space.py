@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from stages.snn.cells import Cell, CellOperation, Edge, pairs, parse_operation
+from stages.snn.cells import Cell, CellOperation, Edge, Signature, pairs, parse_cell, parse_operation
 from targets.profile import Profile
 
 #: None stands for zero: no edge.
@@ -87,6 +87,20 @@ class CellSpace:
                 if other.edges and other.signature not in seen:
                     seen.add(other.signature)
                     yield other
+
+
+class Representatives:
+    """One genotype for all cells that compute the same: the first that was asked about."""
+
+    def __init__(self) -> None:
+        self._first: dict[Signature, str] = {}
+        self._known: dict[str, str] = {}
+
+    def of(self, genotype: str) -> str:
+        """The genotype itself, or an earlier one with the same signature."""
+        if genotype not in self._known:
+            self._known[genotype] = self._first.setdefault(parse_cell(genotype).signature, genotype)
+        return self._known[genotype]
 
 
 def operations_on(profile: Profile, operations: Iterable[str]) -> tuple[list[str], list[str]]:

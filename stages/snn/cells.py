@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import permutations
 from typing import Literal
 
@@ -176,6 +176,7 @@ def parse_operation(text: str) -> CellOperation:
     return cell.edges[0].operation
 
 
+@lru_cache(maxsize=100_000)
 def parse_cell(genotype: str) -> Cell:
     """Reads a genotype.
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.searching.space import BASE_OPERATIONS, CellSpace, operations_on
+from stages.searching.space import BASE_OPERATIONS, CellSpace, Representatives, operations_on
 from stages.snn.architecture import Architecture, lower
 from stages.snn.cells import Cell, Edge, conv, pairs, parse_cell, parse_operation
 from targets.network import Network
@@ -111,3 +111,12 @@ def test_operations_that_the_target_lacks_are_refused_with_a_sentence() -> None:
 
 def test_an_operation_reads_as_in_a_genotype() -> None:
     assert parse_operation("conv5x5@0.5") == conv(5, 0.5)
+
+
+def test_renamed_and_copied_nodes_have_one_representative() -> None:
+    names = Representatives()
+    first = "|conv3x3~0|+|conv5x5~0|zero~1|+|zero~0|skip~1|conv3x3~2|"
+    renamed = "|conv5x5~0|+|conv3x3~0|zero~1|+|zero~0|conv3x3~1|skip~2|"
+    other = "|conv5x5~0|+|conv3x3~0|zero~1|+|zero~0|skip~1|conv3x3~2|"
+    assert names.of(first) == names.of(renamed) == first
+    assert names.of(other) == other
