@@ -11,6 +11,7 @@
  *     --runs N             runs on zeros of every MODEL (3)
  *     --fixed-addresses    start again without address space randomization, where the kernel allows it: hash tables of pointers
  *                          are as full as addresses happen to collide
+ *     --times              report the seconds of every run, each by itself: "run_seconds" of the file, the first run first
  *
  * With an input the one MODEL is run on it and every output is recorded:
  *
@@ -38,6 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ort_api.h"
@@ -49,7 +51,7 @@ typedef struct {
     const char *library, *expected, *input, *output;
     const char *warm_up[MOST_MODELS], *models[MOST_MODELS];
     size_t warm_ups, model_count, samples, steps, runs;
-    int default_session, fixed_addresses;
+    int default_session, fixed_addresses, times;
 } request;
 
 typedef struct {
@@ -74,6 +76,9 @@ static ort_allocator *allocator;
 static session current; /* too large for a stack, and never more than one at a time */
 static long (*heap_live)(void), (*heap_peak)(void);
 static void (*heap_reset)(void);
+/* With --times, the seconds of every run of the current model. */
+static double *run_seconds;
+static size_t run_count;
 
 static _Noreturn void fail(int code, const char *format, ...) {
     va_list values;
@@ -124,6 +129,7 @@ static void parse(int count, char **words, request *asked) {
         const char *word = words[i];
         if (!strcmp(word, "--default-session")) asked->default_session = 1;
         else if (!strcmp(word, "--fixed-addresses")) asked->fixed_addresses = 1;
+        else if (!strcmp(word, "--times")) asked->times = 1;
         else if (strncmp(word, "--", 2)) add_model(asked->models, &asked->model_count, word);
         else {
             const char *value = i + 1 < count ? words[++i] : NULL;
@@ -287,10 +293,18 @@ static void feed_zeros(session *opened) {
     }
 }
 
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 static void run_once(session *opened, const char *path) {
+    double began = now();
     check(api->run(opened->handle, NULL, opened->input_names, (const ort_value *const *)opened->fed, opened->inputs,
                    opened->output_names, opened->outputs, opened->result),
           RUN_FAILED, path);
+    if (run_seconds) run_seconds[run_count++] = now() - began;
 }
 
 /* Every output that is a state becomes the input of the next run; all others go. */
@@ -394,6 +408,7 @@ static long resident_peak_bytes(void) {
 
 static void measure(const ort_env *env, const char *path, const request *asked, const char *separator) {
     long start = heap_live ? heap_live() : 0, load_peak = 0, ready = 0;
+    run_count = 0;
     if (heap_live) heap_reset();
     open_session(env, path, asked->default_session, &current);
     if (heap_live) {
@@ -408,7 +423,13 @@ static void measure(const ort_env *env, const char *path, const request *asked, 
     if (heap_live)
         printf("{\"load_peak_bytes\": %ld, \"ready_bytes\": %ld, \"run_peak_bytes\": %ld}", load_peak, ready, heap_peak() - start);
     else fputs("null", stdout);
-    printf(", \"resident_peak_bytes\": %ld}", resident_peak_bytes());
+    printf(", \"resident_peak_bytes\": %ld", resident_peak_bytes());
+    if (run_seconds) {
+        fputs(", \"run_seconds\": [", stdout);
+        for (size_t i = 0; i < run_count; i++) printf("%s%.9f", i ? ", " : "", run_seconds[i]);
+        putchar(']');
+    }
+    putchar('}');
     close_session(&current);
 }
 
@@ -437,6 +458,8 @@ int main(int count, char **words) {
     if (heap_live) printf("%ld", heap_live() - before);
     else fputs("null", stdout);
     printf(", \"library_mapped_bytes\": %zu, \"files\": [", mapped);
+    size_t most = asked.input ? asked.samples * asked.steps : asked.runs;
+    if (asked.times && !(run_seconds = malloc(most * sizeof *run_seconds))) fail(RUN_FAILED, "%s", strerror(ENOMEM));
     for (size_t i = 0; i < asked.model_count; i++) measure(env, asked.models[i], &asked, i ? ", " : "");
     puts("]}");
     api->release_env(env);
