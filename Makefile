@@ -3,7 +3,7 @@
 #   make deploy TARGET=jetson_nano        analyze, search, quantize, export, verify
 #   make deploy TARGET=./my_board.toml ARGS="--seed 1 --budget ram=64MiB"
 #   make regenerate TARGETS="jetson_nano microbit_v1"     every target's model, or those named, and models.lock.toml
-#   make test | check | bench-onnxruntime | clean
+#   make test | check | docs | bench-onnxruntime | clean
 #
 # PIP_ARGS reaches every pip install. On Linux without an NVIDIA GPU this avoids gigabytes of CUDA:
 #   make deploy TARGET=jetson_nano PIP_ARGS="--extra-index-url <PyTorch's CPU index>"
@@ -16,7 +16,8 @@ TARGETS ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
 
-.PHONY: help deploy regenerate test check format clean
+.PHONY: help deploy regenerate test check format docs clean
+SHELL := bash
 .DELETE_ON_ERROR:
 
 help:
@@ -40,8 +41,14 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The output is kept, too: `make docs` shows it on the page of results.
 bench-%: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
+	@mkdir -p benchmarks/results
+	set -o pipefail; $(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS) | tee benchmarks/results/.$*.tmp
+	@mv benchmarks/results/.$*.tmp benchmarks/results/$*.txt
+
+docs: $(VENV)/.runtime
+	@$(BIN)/python -m pipeline.reference
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

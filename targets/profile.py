@@ -34,18 +34,26 @@ class Table(BaseModel):
 class Core(Table):
     """The processor that runs the network."""
 
+    #: For people; the family's own table decides what is built.
     name: str
+    #: For people, too.
     instruction_set: str
+    #: Where the numbers of this table come from; (a choice) for a decision.
     source: str
 
 
 class MemoryRegion(Table):
     """One contiguous memory, and what of it the application keeps for itself."""
 
+    #: ram and flash are a board's, core is the memory of neurocores.
     kind: Literal["ram", "flash", "core"]
+    #: Bytes that the hardware has.
     total: ByteSize
+    #: Of them, what the application keeps; the network gets the rest.
     reserved: ByteSize = 0
+    #: Address, where the family links code: 0x20000000.
     base: int | None = None
+    #: Where the numbers of this table come from; (a choice) for a decision.
     source: str
 
     @property
@@ -63,11 +71,15 @@ class MemoryRegion(Table):
 class NetworkLimits(Table):
     """Which networks the target runs."""
 
+    #: What the target runs beyond dense layers; search proposes nothing else.
     operations: tuple[OperationName, ...] = Field(min_length=1)
+    #: Odd widths of convolutions.
     kernel_sizes: tuple[int, ...] = Field(min_length=1)
+    #: Widths of weights, 2 to 8.
     weight_bits: tuple[int, ...] = Field(min_length=1)
     #: Whether a weight has one scale per output channel or one for the whole tensor (thresholds follow).
     weight_scale: Literal["per_channel", "per_tensor"]
+    #: Where the numbers of this table come from; (a choice) for a decision.
     source: str
 
     @model_validator(mode="after")
@@ -82,17 +94,25 @@ class NetworkLimits(Table):
 class NeuronTable(Table):
     """The arithmetic of `targets.network.Neuron`, and how many bits of a pixel enter it."""
 
+    #: Leak: at each step the membrane potential becomes keep / 2**keep_shift of itself, rounded toward zero.
     keep: int
+    #: 0 to 12, and small enough that the product stays within 32 bits where the target has no more.
     keep_shift: int
+    #: F: currents, biases and thresholds are shifted left by so many bits.
     fraction_bits: int
+    #: Width of the membrane potential, which saturates.
     state_bits: int
+    #: Width at which the current wraps around before it is added; none: it does not.
     current_bits: int | None = None
+    #: Low bits of a pixel that are cut off before the first layer.
     pixel_shift: int = Field(default=0, ge=0, le=7)
-    #: Widths of a stored threshold (unsigned) and bias (signed), before the shift by fraction_bits; None: as the state.
+    #: Width of a stored threshold (unsigned), before the shift by fraction_bits; none: as the state.
     threshold_bits: int | None = Field(default=None, ge=2, le=32)
+    #: Width of a stored bias (signed), likewise.
     bias_bits: int | None = Field(default=None, ge=2, le=32)
     #: Whether the current of constant pixels is written into the bias (no graded input), and counts there.
     pixels_in_bias: bool = False
+    #: Where the numbers of this table come from; (a choice) for a decision.
     source: str
 
     @property
@@ -121,8 +141,11 @@ class NeuronTable(Table):
 class Profile(Table):
     """One target. `settings` is the family's own table, validated by the family's model."""
 
+    #: Name of the file.
     name: str
+    #: One line for people.
     summary: str
+    #: The folder of targets/ that knows how to run networks there.
     family: str
     core: Core
     memory: Mapping[str, MemoryRegion] = Field(min_length=1)

@@ -19,14 +19,22 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from PIL import Image
+from typer.testing import CliRunner
 
+from pipeline.chain import Job
 from pipeline.cli import app
+from pipeline.options import request
+from targets.errors import ToolMissingError
 from targets.profile import load_profile, profile_names
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 GITLAB = ROOT / "examples" / "gitlab" / ".gitlab-ci.yml"
 DOCUMENTS = [ROOT / "README.md", ROOT / "Makefile", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDE, OWN_DATA = ROOT / "docs" / "adding-a-board.md", ROOT / "docs" / "your-own-data.md"
+#: Commands that end within a second or two are run as they are; the others are checked up to where work would begin.
+QUICK = ("targets", "estimate", "index", "doctor")
 _RULE = re.compile(r"^([a-z%-]+(?: [a-z-]+)*):", re.MULTILINE)
 
 
@@ -72,6 +80,68 @@ def test_documented_commands_exist(document: str, line: str) -> None:
         parse(words)
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the documents speak of: the guide's board, the arrays of the data guide, photos, an architecture."""
+    folder = tmp_path_factory.mktemp("documented")
+    (folder / "my_board.toml").write_text(guide_board())
+    (snippet,) = re.findall(r"```python\n(.*?)```", OWN_DATA.read_text(), re.DOTALL)
+    subprocess.run([sys.executable, "-c", snippet], cwd=folder, check=True, timeout=60)
+    (folder / "bars.npz").rename(folder / "arrays.npz")
+    (folder / "bars.npz").symlink_to("arrays.npz")
+    for kind in ("cat", "dog"):
+        for number in range(10):
+            path = folder / "photos" / kind / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (40, 36), 20 * number).save(path)
+    (snippet,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "file-formats.md").read_text(), re.DOTALL)
+    (folder / "net.json").write_text(snippet)
+    (folder / "FILE").write_text(snippet)
+    return folder
+
+
+def guide_board() -> str:
+    guide = GUIDE.read_text()
+    block = guide[guide.index("    # my_board.toml") : guide.index("`extends` names")]
+    return "\n".join(line.removeprefix("    ") for line in block.splitlines())
+
+
+RUN = sorted(
+    {line for _, line in DOCUMENTED if line.split()[:1] == ["spikeport"]}
+    | {f"spikeport estimate jetson_nano --architecture {name}" for name in ("net.json", "FILE")}
+)
+
+
+@pytest.mark.parametrize("line", [line for line in RUN if line.split()[1] in QUICK])
+def test_documented_commands_run(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    done = CliRunner().invoke(app, shlex.split(line)[1:])
+    told = isinstance(done.exception, ToolMissingError) and "doctor" in line  # says what is not installed here
+    assert done.exit_code == 0 or told, done.exception or done.output
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in RUN if line.split()[1] not in (*QUICK, "report") and "TARGET" not in line]
+)
+def test_documented_work_could_begin(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is decided before the first stage: target, budget, settings, and that the dataset can be read."""
+    monkeypatch.chdir(place)
+    name, *words = shlex.split(line)[1:]
+    group: Any = typer.main.get_command(app)
+    asked = group.commands[name].make_context(name, words).params
+    for target in [asked["target"]] if "target" in asked else asked["targets"] or profile_names():
+        datasets = asked["dataset"] or ["digits"]
+        for dataset in [datasets] if isinstance(datasets, str) else datasets:
+            made = request(
+                target, dataset, asked["data"], asked["seed"], asked["preset"], asked.get("budget", ""), asked["settings"],
+                asked["build"],
+            )  # fmt: skip
+            job = Job.of(made)
+            assert dataset.startswith(("images", "npz")) is (asked["data"] is not None)
+            if "targets" not in asked:
+                assert len(job.dataset.train) > 0 and job.fingerprint
+
+
 def test_commands_are_found_and_wrong_ones_noticed() -> None:
     assert len(DOCUMENTED) > 25
     with pytest.raises(Exception, match="No such option"):
@@ -89,10 +159,8 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_the_board_of_the_guide_is_a_profile(tmp_path: Path) -> None:
-    guide = (ROOT / "docs" / "adding-a-board.md").read_text()
-    block = guide[guide.index("    # my_board.toml") : guide.index("`extends` names")]
     path = tmp_path / "my_board.toml"
-    path.write_text("\n".join(line.removeprefix("    ") for line in block.splitlines()))
+    path.write_text(guide_board())
     assert load_profile(str(path)).memory["sram"].available_bytes == 48 * 1024
 
 

@@ -53,7 +53,7 @@ class LockTolerance(Record):
 
 
 class LockedTerm(Record):
-    """One term of the footprint."""
+    """Bytes of a term, or of a region."""
 
     estimated_bytes: int
     measured_bytes: int
@@ -69,8 +69,13 @@ class LockedModel(Record):
     #: As JSON of `stages.snn.architecture.Architecture`.
     architecture: Mapping[str, Any]
     accuracy: Accuracy
+    #: Of the artifact on the target's runtime and of training, against the reference.
+    spikes_compared: int
+    spikes_differing: int
     #: Terms by region and name.
     footprint: Mapping[str, Mapping[str, LockedTerm]]
+    #: The most that is live at once, by region.
+    budget: Mapping[str, LockedTerm]
     versions: Mapping[str, str]
     measured_with: Mapping[str, str]
     #: SHA-256 of every file of the artifact, by its path.
@@ -149,7 +154,13 @@ def locked_model(folder: Path, report: Report) -> LockedModel:
         measured_by=report.measured_by,
         architecture=report.search.architecture.model_dump(mode="json"),
         accuracy=report.accuracy,
+        spikes_compared=report.parity.spikes_compared,
+        spikes_differing=report.parity.spikes_differing,
         footprint=footprint,
+        budget={
+            row.region: LockedTerm(estimated_bytes=row.estimated_bytes, measured_bytes=row.measured_bytes)
+            for row in report.budget
+        },
         versions=report.versions,
         measured_with=report.measured_with,
         artifact={path.removeprefix(prefix): digest for path, digest in files.items()},

@@ -15,6 +15,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Which core is compiled for and emulated.
     core: CoreName
     #: Where code and weights are.
     flash: str
@@ -24,5 +25,7 @@ class Settings(BaseModel):
     reserved_at_start: tuple[str, ...] = ()
     #: streaming: one time step through all layers; batched: all time steps through one tile of a layer; auto: what fits.
     schedule: Literal["auto", "streaming", "batched"] = "auto"
+    #: zig is clang from a wheel; gcc is arm-none-eabi-gcc of the system.
     toolchain: ToolchainName = "zig"
+    #: Where the numbers of this table come from; (a choice) for a decision.
     source: str
