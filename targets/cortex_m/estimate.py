@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from targets.cortex_m.lowering import Layer, kernels, layers
+from targets.cortex_m.lowering import Layer, layers
+from targets.cortex_m.parts import parts_of
 from targets.cortex_m.plan import Plan, make_plan
 from targets.cortex_m.platform import Platform, laid_out, platform_for
-from targets.cortex_m.schedule import has_feedback
 from targets.cortex_m.settings import Settings
 from targets.footprint import Footprint, Term
 from targets.network import Network
 from targets.profile import Profile
 
 #: Bytes of the C structures on a 32-bit core; snn_model.c asserts them.
-LAYER_BYTES, LINK_BYTES, DELAY_BYTES, MODEL_BYTES = 52, 36, 12, 32
+LAYER_BYTES, LINK_BYTES, DELAY_BYTES, MODEL_BYTES = 36, 32, 12, 36
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ def estimate(network: Network, profile: Profile) -> Footprint:
 
 def planned(network: Network, profile: Profile, platform: Platform) -> Plan:
     """The program, placed beside the stack and the runtime of the kernels that it uses."""
-    used = kernels(layers(network), has_feedback(network))
-    size = laid_out(platform.kept(used))
+    used = parts_of(network, layers(network))
+    size = laid_out(platform.kept(used.symbols))
     deepest = max(platform.stack_bytes(used, streamed) for streamed in (False, True))
     return make_plan(network, profile, size.bss + deepest)
 
 
 def costs(plan: Plan, platform: Platform) -> Costs:
     """Code, fixed RAM and stack of the kernels that a plan uses."""
-    used = kernels(plan.schedule.layers, has_feedback(plan.network))
-    size = laid_out(platform.kept(used))
+    used = parts_of(plan.network, plan.schedule.layers, plan.schedule)
+    size = laid_out(platform.kept(used.symbols))
     frames_arrive_one_by_one = plan.network.input.spiking and plan.schedule.name == "streaming"
     stack = platform.stack_bytes(used, frames_arrive_one_by_one)
     return Costs(size.vectors, size.code + size.rodata, size.bss, stack)
@@ -87,6 +87,6 @@ def _ram(plan: Plan, platform: Platform, first: str) -> Iterable[tuple[str, str,
 
 
 def neuron_bytes(layer: Layer) -> int:
-    """Thresholds and biases of a layer, each in whole words."""
+    """Biases and thresholds of a layer, together in whole words."""
     vectors = 0 if layer.is_pool else 2 if layer.population.fires else 1
-    return int(vectors * -(-layer.population.channels * layer.width // 32) * 4)
+    return int(-(-vectors * layer.population.channels * layer.width // 32) * 4)

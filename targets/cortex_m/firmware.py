@@ -46,7 +46,7 @@ def build(folder: Path, toolchain: Toolchain, script: Path, target: Path, trace:
             own = [folder / "src"]
             shutil.copyfile(toolchain.compile_cached(folder / name, own, [TRACE] if trace else []), compiled)
         else:
-            compiled.write_bytes(toolchain.compile(folder / name, include))
+            compiled.write_bytes(toolchain.compile_once(folder / name, include))
         objects.append(compiled)
     toolchain.link(objects, script, target)
 
@@ -114,7 +114,7 @@ def flash_terms(firmware: Firmware, profile: Profile) -> list[Term]:
     settings: Settings = profile.settings
     sizes = {
         "weights": firmware.total("snn_weights_"),
-        "neurons": firmware.total("snn_threshold_", "snn_bias_"),
+        "neurons": firmware.total("snn_constants_"),
         "descriptors": firmware.total("snn_layers", "snn_connections", "snn_delays", "snn_model"),
         "vectors": firmware.elf.get_section_by_name(".vectors")["sh_size"],
     }

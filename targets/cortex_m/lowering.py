@@ -6,7 +6,6 @@ no memory yet, that is `targets.cortex_m.plan`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2, prod
 
@@ -16,8 +15,6 @@ from targets.network import INPUT, Connection, Conv, Dense, Network, Pool, Popul
 
 NARROW_LIMIT = 2**15 - 1
 """Largest magnitude of a 16-bit membrane potential."""
-DELAYS = frozenset({"snn_keep_delayed", "snn_clear_delayed"})
-"""C functions of networks with feedback."""
 _HALVINGS = {1: "snn_neurons16_half", 2: "snn_neurons16_quarter", 3: "snn_neurons16_eighth"}
 
 
@@ -109,7 +106,7 @@ def axes(shape: Shape) -> tuple[int, int, int]:
 def _layer(network: Network, population: Population) -> Layer:
     bound = potential_bound(network, population)
     if is_pooling(network, population):
-        width, neurons = 0, ""
+        width, neurons = 0, "snn_pool"
     elif not population.fires:
         width, neurons = 32, "snn_readout32"
     elif bound.within(min(population.neuron.limit, NARROW_LIMIT)):
@@ -165,10 +162,3 @@ def _window(network: Network, connection: Connection) -> Window:
     if isinstance(operation, Pool):
         kernel, stride, padding = operation.kernel, operation.stride, operation.padding
     return Window(rows, columns, channels, 1, 1, kernel, kernel, stride, padding)
-
-
-def kernels(all_layers: Sequence[Layer], feedback: bool) -> frozenset[str]:
-    """C symbols that descriptors of these layers point to."""
-    names = {link.kernel for layer in all_layers for link in layer.links}
-    names |= {layer.neurons for layer in all_layers if layer.neurons}
-    return frozenset(names | DELAYS if feedback else names)

@@ -17,8 +17,8 @@ from targets.cortex_m.emulator import Emulator, Memory, unicorn_version
 from targets.cortex_m.estimate import planned
 from targets.cortex_m.firmware import Firmware, build, flash_terms, ram_terms
 from targets.cortex_m.frames import SPIKE, frames_of, is_streamed, recorded
-from targets.cortex_m.lowering import kernels
 from targets.cortex_m.memory_map import origin, roomy_script
+from targets.cortex_m.parts import parts_of
 from targets.cortex_m.plan import Plan
 from targets.cortex_m.platform import platform_for
 from targets.cortex_m.settings import Settings
@@ -100,11 +100,11 @@ def deepest_stack(firmware: Firmware, network: Network, profile: Profile) -> int
     emulator = Emulator(firmware, profile.settings.core, _memories(profile))
     with emulator.watch_entries() as lowest:
         emulator.infer(frames_of(plan, _busy_sample(network)), is_streamed(plan))
-    caller = firmware.address("snn_scatter")
-    for name in kernels(plan.schedule.layers, feedback=False):
+    scatter, arrive = firmware.address("snn_scatter"), firmware.address("arrive")
+    for name in parts_of(network, plan.schedule.layers).for_spikes:
         address = firmware.address(name)
-        if address in firmware.frames and address not in lowest:
-            lowest[address] = lowest[caller] - firmware.frames[caller]
+        if address not in lowest:
+            lowest[address] = lowest[scatter] - firmware.frames[scatter] - firmware.frames[arrive]
     reset = firmware.frames[firmware.address("firmware_reset")]  # entered before it is watched
     below = (emulator.stack_top - pointer + firmware.frames[address] for address, pointer in lowest.items())
     return max([reset, *below])

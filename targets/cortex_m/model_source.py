@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from targets.cortex_m.checked_data import MACROS, array
 from targets.cortex_m.lowering import Layer, Link, leak_shift
 from targets.cortex_m.packing import pack
+from targets.cortex_m.parts import DELAY, FUSE_POOL, KEEP_CURRENT, READ_PIXELS, parts_of
 from targets.cortex_m.plan import Plan
 from targets.errors import InternalError
 from targets.network import INPUT, Dense
 from targets.network_file import digest
 
-FORMAT = 1
+FORMAT = 2
 """Of descriptors and packing; equals SNN_FORMAT of the kernel library."""
 
 
@@ -116,10 +117,10 @@ def _rows(plan: Plan, link: Link) -> NDArray[np.int8]:
 
 
 def _neurons(layer: Layer, names: _Names) -> str:
-    """Thresholds and biases as wide as the membrane potential, in whole words."""
+    """Biases, then thresholds, as wide as the membrane potential, together in whole words."""
     index, population = names.layer[layer.name], layer.population
     kinds = {"bias": population.bias, "threshold": population.threshold}
-    parts = []
+    content = b""
     for kind, values in kinds.items():
         if values is not None:
             widened = values.astype(np.int64) << population.neuron.fraction_bits
@@ -128,9 +129,9 @@ def _neurons(layer: Layer, names: _Names) -> str:
             stored = np.minimum(widened, limit).astype(f"<i{layer.width // 8}")
             if kind == "bias" and not np.array_equal(stored, widened):
                 raise InternalError(f"bias of {layer.name} leaves {layer.width} bits")
-            padded = stored.tobytes() + bytes(-stored.nbytes % 4)
-            parts.append(array(f"snn_{kind}_{index}", np.frombuffer(padded, "<u4"), f"{kind} of {layer.name}"))
-    return "".join(parts)
+            content += stored.tobytes()
+    padded = np.frombuffer(content + bytes(-len(content) % 4), "<u4")
+    return array(f"snn_constants_{index}", padded, f"biases and thresholds of {layer.name}")
 
 
 def _memory(symbol: str, size: int) -> str:
@@ -148,19 +149,18 @@ def _links(plan: Plan, names: _Names) -> str:
 
 
 def _link(plan: Plan, layer: Layer, link: Link, names: _Names) -> str:
-    network, w, name = plan.network, link.window, link.connection.source
+    w, name = link.window, link.connection.source
     origin, step = "0", 0
     if name != INPUT:
         previous = link.connection.delay and (name, True) in plan.schedule.delayed
         origin = _at(plan, "spikes", f"{name}.previous" if previous else name)
         if plan.schedule.name == "batched" and layer.name not in plan.schedule.fused:
             source_layer = next(one for one in plan.schedule.layers if one.name == name)
-            step = 4 * plan.schedule.spike_words(source_layer)
+            step = plan.schedule.spike_words(source_layer)
     weights = f"(const uint8_t *){names.weights[link.stored]}" if link.stored else "0"
-    pixels = 1 + network.input.shift if link.from_pixels(network) else 0
     numbers = (
-        step, link.multiplier, w.rows, w.columns, w.channels, w.outputs, w.group_channels,
-        w.kernel_rows, w.kernel_columns, w.stride, w.padding, pixels,
+        link.multiplier, step, w.rows, w.columns, w.channels, w.outputs, w.group_channels,
+        w.kernel_rows, w.kernel_columns, w.stride, w.padding,
     )  # fmt: skip
     fields = ", ".join([link.kernel, weights, origin, *(str(number) for number in numbers)])
     return f"    {{{fields}}}, /* {name} -> {layer.name} */\n"
@@ -180,27 +180,25 @@ def _layer(plan: Plan, layer: Layer, first_link: int) -> str:
     readout = layer.name == network.readout.name
     fuses = index + 1 < len(schedule.layers) and schedule.layers[index + 1].name in schedule.fused
     membrane = "snn_scores" if readout else "0" if layer.is_pool else _at(plan, "membranes", layer.name)
-    current = _at(plan, "membranes", f"{layer.name}.current") if layer.name in schedule.keeps_current else "0"
     spikes = "0" if readout else _at(plan, "spikes", layer.name)
-    step = 4 * schedule.spike_words(layer) if schedule.name == "batched" and not fuses else 0
+    step = schedule.spike_words(layer) if schedule.name == "batched" and not fuses else 0
     keep, shift = population.neuron.keep, population.neuron.keep_shift
     power = leak_shift(population)
     if power is not None:
         keep, shift = 1, power
     flags = [
-        "SNN_POOL" if layer.is_pool else "SNN_FRESH" if population.fires and not population.neuron.remembers else "",
-        "SNN_READOUT" if readout else "",
+        "SNN_FRESH" if population.fires and not population.neuron.remembers else "",
+        "SNN_AROUND" if layer.is_pool or readout else "",
+        "SNN_WIDE" if layer.width == 32 else "",
+        "SNN_KEEPS" if layer.name in schedule.keeps_current else "",
         "SNN_FUSED" if layer.name in schedule.fused else "",
         "SNN_FUSES" if fuses else "",
     ]
-    constant = sum(link.from_pixels(network) for link in layer.links) if current != "0" else 0
     fields = [
-        f"&{layer.neurons}" if layer.neurons else "0", membrane, current, spikes,
-        f"snn_threshold_{index}" if population.fires and not layer.is_pool else "0",
-        "0" if layer.is_pool else f"snn_bias_{index}", f"snn_connections + {first_link}",
-        str(population.neuron.limit), str(step), str(layer.rows), str(layer.columns), str(layer.channels),
-        str(schedule.tile_rows[layer.name]), str(keep), str(shift), " | ".join(flag for flag in flags if flag) or "0",
-        str(len(layer.links)), str(constant),
+        layer.neurons, membrane, spikes, "0" if layer.is_pool else f"snn_constants_{index}",
+        f"snn_connections + {first_link}", str(layer.rows), str(layer.columns), str(layer.channels),
+        str(schedule.tile_rows[layer.name]), str(step), str(keep), str(shift), str(population.neuron.state_bits - 1),
+        " | ".join(flag for flag in flags if flag) or "0", str(len(layer.links)),
     ]  # fmt: skip
     return f"    {{{', '.join(fields)}}}, /* {layer.name} */\n"
 
@@ -218,10 +216,12 @@ def _delays(plan: Plan) -> str:
 
 
 def _model(plan: Plan) -> str:
-    delays = len(plan.schedule.delayed)
-    delayed = "snn_delays, snn_keep_delayed, snn_clear_delayed" if delays else "0, 0, 0"
-    frame_step = plan.frame_bytes if plan.network.input.spiking else 0
-    return (
-        f"const struct snn_model_data snn_model = {{snn_layers, {delayed}, snn_scores, {frame_step}, SNN_TIMESTEPS, "
-        f"SNN_CLASSES, {len(plan.schedule.layers)}, {delays}, SNN_STREAMING}};\n"
-    )
+    network, schedule = plan.network, plan.schedule
+    delays, used = len(schedule.delayed), parts_of(network, schedule.layers, schedule).symbols
+    optional = [part if part in used else "0" for part in (DELAY, READ_PIXELS, KEEP_CURRENT, FUSE_POOL)]
+    fields = [
+        "snn_layers", "snn_delays" if delays else "0", *optional,
+        str(plan.frame_bytes if network.input.spiking else 0), "SNN_TIMESTEPS", "SNN_CLASSES",
+        str(len(schedule.layers)), str(delays), "SNN_STREAMING", str(network.input.shift),
+    ]  # fmt: skip
+    return f"const struct snn_model_data snn_model = {{{', '.join(fields)}}};\n"

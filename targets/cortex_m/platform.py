@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from targets.cortex_m.cores import CORES
-from targets.cortex_m.lowering import DELAYS
+from targets.cortex_m.parts import Parts
 from targets.cortex_m.settings import CoreName, ToolchainName
 from targets.cortex_m.toolchain import FOR_SIZE, OPTIMIZATION, Toolchain, cache_folder, installed_version
 from targets.errors import InternalError, ToolMissingError
@@ -37,8 +37,6 @@ SOURCES = ("firmware/firmware.c", "snn_run.c", "snn_scatter.c", "snn_deliver.c",
 """The library in the order in which it is linked."""
 _STACK_POINTER = 13
 _ENTRIES = ("firmware_vectors", "firmware_reset")
-_CALLERS = ("deliver", "snn_scatter")
-"""Functions between the driver and a synaptic kernel."""
 
 
 class Section(BaseModel):
@@ -75,27 +73,28 @@ class Platform(BaseModel):
                 wanted += section.refers
         return [section for section in self.sections if set(section.defines) & reached]
 
-    def frame(self, symbol: str) -> int:
-        """Bytes of stack of a function."""
-        for section in self.sections:
-            if symbol in section.defines:
-                return section.frame
-        raise InternalError(f"the kernel library has no function {symbol}")
+    def stack_bytes(self, parts: Parts, streamed: bool) -> int:
+        """The deepest stack: reset, an entry point, and the longest way through what it calls.
 
-    def stack_bytes(self, kernels: Iterable[str], streamed: bool) -> int:
-        """The deepest stack: reset, an entry point, the driver, and the deepest kernel below it."""
+        Direct calls are references in the objects; calls through pointers are those of the descriptors.
+        """
         home = {symbol: section for section in self.sections for symbol in section.defines}
-        below_run = [0]
-        for name in kernels:
-            section = home[name]
-            if section.kind == "rodata":  # neurons: a table of functions
-                below_run += [home[function].frame for function in section.refers]
-            elif name in DELAYS:
-                below_run.append(section.frame)
-            else:
-                below_run.append(sum(self.frame(caller) for caller in _CALLERS) + section.frame)
-        entry = "snn_step" if streamed else "snn_classify"
-        return self.frame("firmware_reset") + self.frame(entry) + self.frame("run") + max(below_run)
+        not_entered = "snn_classify" if streamed else "snn_step"
+
+        def depth(symbol: str, pointers: Mapping[str, frozenset[str]]) -> int:
+            section = home.get(symbol)
+            if section is None or section.kind != "text" or symbol == not_entered:
+                return 0
+            through = (pointers[name] for name in section.defines if name in pointers)
+            called = [s for s in section.refers if s not in section.defines]
+            return section.frame + max(
+                (depth(s, pointers) for s in called + [s for t in through for s in t]), default=0
+            )
+
+        missing = parts.symbols - home.keys()
+        if missing or not {"run", "arrive", "snn_scatter"} <= home.keys():
+            raise InternalError(f"the kernel library lacks functions: {sorted(missing)}")
+        return max(depth("firmware_reset", pointers) for pointers in parts.paths())
 
 
 @dataclass(frozen=True)

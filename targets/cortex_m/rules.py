@@ -31,8 +31,10 @@ def currents_do_not_wrap(network: Network, profile: Profile) -> Iterator[Finding
 
 
 def shapes_fit_descriptors(network: Network, profile: Profile) -> Iterator[Finding]:
-    """Descriptors hold 16-bit sizes, 8-bit kernels and 8-bit counts."""
+    """Descriptors hold 16-bit sizes (spikes of a step: in 32-bit words), 8-bit kernels and 8-bit counts."""
     for population in network.populations:
+        if population.size > 65535 * 32:
+            yield Finding("size", population.name, population.size, 65535 * 32, "neurons", "use a smaller layer")
         largest = max(population.shape)
         if largest > 65535:
             yield Finding("size of an axis", population.name, largest, 65535, "neurons", "use a smaller layer")

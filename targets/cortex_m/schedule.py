@@ -35,7 +35,7 @@ class Schedule:
     tile_rows: dict[str, int]
     membranes: tuple[Buffer, ...]
     spikes: tuple[Buffer, ...]
-    #: Layers whose constant input current is kept in "NAME.current" and added in every step.
+    #: Layers whose constant input current is kept behind the membrane potentials of a tile and added in every step.
     keeps_current: frozenset[str] = frozenset()
     #: Spikes read one step later: population to whether a copy "NAME.previous" is taken at the end of the step.
     delayed: tuple[tuple[str, bool], ...] = ()
@@ -104,10 +104,8 @@ def batched(network: Network, layers: tuple[Layer, ...], keep_currents: bool) ->
             first = index - 1 if layer.name in fusing.values() else index
             spikes.append(Buffer(layer.name, network.timesteps * spike_bytes(layer), first, last))
         if not layer.is_pool:
-            size = membrane_bytes(layer, tiles[layer.name])
+            size = membrane_bytes(layer, tiles[layer.name]) * (2 if layer.name in keeps else 1)
             membranes.append(Buffer(layer.name, size, index, index))
-            if layer.name in keeps:
-                membranes.append(Buffer(f"{layer.name}.current", size, index, index))
     return Schedule(
         "batched", order, frozenset(fusing.values()), tiles, tuple(membranes), tuple(spikes), keeps_current=keeps
     )

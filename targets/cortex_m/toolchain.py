@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -30,6 +30,7 @@ FOR_SIZE = ("firmware.c", "snn_run.c", "snn_scatter.c")
 _COMMON = (
     "-std=c11", OPTIMIZATION, "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector",
+    "-fno-optimize-sibling-calls",
     "-Wall", "-Wextra", "-Werror", "-Wconversion",
 )  # fmt: skip
 _FLAGS: dict[ToolchainName, tuple[str, ...]] = {
@@ -90,16 +91,24 @@ class Toolchain:
             )
             return target.read_bytes()
 
+    def compile_once(self, source: Path, include: Sequence[Path]) -> bytes:
+        """The object of one C file; compiled again in this process only when the file or a header beside it has changed."""
+        return _remembered(self, self._digest(source, include, ()), source, tuple(include))
+
     def compile_cached(self, source: Path, include: Sequence[Path], defines: Sequence[str] = ()) -> Path:
         """The object of a C file from the user's cache, by the text of the file and of all headers beside it."""
-        content = [source, *sorted(path for folder in include for path in folder.glob("*.h"))]
-        texts = [path.read_text(encoding="utf-8") for path in content]
-        parts = [self.key, *self.flags, *_sized(source), *defines, source.name, *texts]
-        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        key = self._digest(source, include, defines)
         path = cache_folder() / f"{source.stem}-{key[:24]}.o"
         if not path.exists():
             write_atomically(path, self.compile(source, include, defines))
         return path
+
+    def _digest(self, source: Path, include: Sequence[Path], defines: Sequence[str]) -> str:
+        """Of everything that an object is made from."""
+        content = [source, *sorted(path for folder in include for path in folder.glob("*.h"))]
+        texts = [path.read_text(encoding="utf-8") for path in content]
+        parts = [self.key, *self.flags, *_sized(source), *defines, source.name, *texts]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def link(self, objects: Sequence[Path], script: Path, target: Path, collect: bool = True) -> None:
         """Firmware from objects; `collect` leaves out what nothing refers to.
@@ -128,6 +137,11 @@ _MISSING: dict[ToolchainName, tuple[str, str]] = {
     "zig": ("the compiler of the ziglang wheel is not installed", "pip install ziglang"),
     "gcc": ("arm-none-eabi-gcc is not installed", "apt-get install gcc-arm-none-eabi"),
 }
+
+
+@lru_cache(maxsize=8)
+def _remembered(toolchain: Toolchain, digest: str, source: Path, include: tuple[Path, ...]) -> bytes:
+    return toolchain.compile(source, include)
 
 
 @cache

@@ -12,62 +12,70 @@ typedef struct __attribute__((may_alias)) snn_pairs {
 } snn_pairs;
 #endif
 
-#define SNN_INLINE static inline __attribute__((always_inline))
-
 /* What a kernel is made for; all fields are constants after inlining. */
 typedef struct variant {
     unsigned bits;  /* of a weight; 0: no weights */
-    unsigned width; /* of a membrane potential; 0: set the bit of a spike */
+    unsigned width; /* of a membrane potential */
     int words, scaled;
 } variant;
 
-SNN_INLINE void add16(snn_v16 *v, int32_t value) { *v = (int16_t)(*v + value); }
+/* One weight of a byte. */
+SNN_INLINE void add_one(uint8_t *target, uint32_t code, int32_t factor, variant is) {
+    int32_t weight = is.bits == 8U ? (int32_t)(int8_t)code : (int32_t)(code & 0xFFU) - (1 << (is.bits - 1U));
+    weight = is.scaled ? weight * factor : weight;
+    if (is.width == 16U) {
+        snn_v16 *v = (snn_v16 *)(void *)target;
+        *v = (int16_t)(*v + weight);
+    } else {
+        *(snn_v32 *)(void *)target += weight;
+    }
+}
 
-/* Four weights, one a byte, in the order 0, 2, 1, 3: even bytes are one SIMD pair, odd bytes the next. */
-SNN_INLINE void add_four(void *target, uint32_t four, int32_t factor, variant is) {
-    static const unsigned channel[4] = {0, 2, 1, 3};
-    const uint32_t half = is.bits < 8U ? 1U << (is.bits - 1U) : 0U;
+/* Four weights, one a byte, in the order 0, 2, 1, 3: even bytes are one SIMD pair, odd bytes the next. Returns where the next
+   four membrane potentials are. */
+SNN_INLINE uint8_t *add_four(uint8_t *target, uint32_t four, int32_t factor, variant is) {
+    const unsigned size = is.width / 8U;
 #if defined(__ARM_FEATURE_SIMD32)
     if (is.width == 16U && !is.scaled) {
-        snn_pairs *pairs = target;
+        snn_pairs *pairs = (snn_pairs *)(void *)target;
         uint32_t even, odd;
-        if (half) {
-            four = (uint32_t)__ssub8((int8x4_t)four, (int8x4_t)(half * 0x01010101U));
+        if (is.bits < 8U) {
+            four = (uint32_t)__ssub8((int8x4_t)four, (int8x4_t)(0x01010101U << (is.bits - 1U)));
         }
         __asm__("ldrd %0, %1, %2" : "=r"(even), "=r"(odd) : "Q"(*pairs));
         __asm__("sxtab16 %0, %0, %1" : "+r"(even) : "r"(four));
         __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(odd) : "r"(four));
-        __asm__("strd %1, %2, %0" : "=Q"(*pairs) : "r"(even), "r"(odd));
-        return;
+        __asm__("strd %2, %3, [%0], #8" : "+r"(target), "=m"(*pairs) : "r"(even), "r"(odd));
+        return target;
     }
 #endif
-    for (unsigned byte = 0; byte < 4U; byte++) {
-        const uint32_t code = (four >> (8U * byte)) & 0xFFU;
-        int32_t weight = is.bits == 8U ? (int32_t)(int8_t)code : (int32_t)code - (int32_t)half;
-        weight = is.scaled ? weight * factor : weight;
-        if (is.width == 16U) {
-            add16((snn_v16 *)target + channel[byte], weight);
-        } else {
-            ((snn_v32 *)target)[channel[byte]] += weight;
-        }
-    }
+    add_one(target, four, factor, is);
+    add_one(target + size, four >> 16, factor, is);
+    add_one(target + 2U * size, four >> 8, factor, is);
+    add_one(target + 3U * size, four >> 24, factor, is);
+    return target + 4U * size;
 }
 
-/* `count` weights that fill whole words. */
-SNN_INLINE void add_words(void *target, const snn_word *weights, uint32_t count, int32_t factor, variant is) {
+/* `count` weights that fill whole words. Short SIMD steps are written out, because compilers differ in what they unroll. */
+SNN_INLINE void add_words(uint8_t *v, const snn_word *weights, uint32_t count, int32_t factor, variant is) {
     const uint32_t mask = is.bits == 8U ? 0xFFFFFFFFU : ((1U << is.bits) - 1U) * 0x01010101U;
-    const snn_word *end = weights + count * is.bits / 32U;
-    uint8_t *v = target;
+    const uint8_t *end = v + count * (is.width / 8U);
     do {
-        const uint32_t word = *weights++;
-        for (unsigned shift = 0; shift < 8U; shift += is.bits) {
-            add_four(v, (word >> shift) & mask, factor, is);
-            v += 4U * is.width / 8U;
+        uint32_t word = *weights++;
+        if (is.width == 16U && !is.scaled) {
+            v = add_four(v, word & mask, factor, is);
+            v = is.bits <= 4U ? add_four(v, (word >> is.bits) & mask, factor, is) : v;
+            v = is.bits == 2U ? add_four(v, (word >> 4) & mask, factor, is) : v;
+            v = is.bits == 2U ? add_four(v, (word >> 6) & mask, factor, is) : v;
+        } else {
+            for (unsigned done = 0; done < 8U; done += is.bits, word >>= is.bits) {
+                v = add_four(v, word & mask, factor, is);
+            }
         }
-    } while (weights != end);
+    } while (v != end);
 }
 
-/* One row of weights of any length; `index` is that of its first weight. */
+/* Weights of any number; `index` is that of the first one. */
 SNN_INLINE void add_ragged(void *target, const uint8_t *weights, uint32_t index, uint32_t count, int32_t factor,
                            variant is) {
     for (uint32_t i = 0; i < count; i++, index++) {
@@ -80,44 +88,24 @@ SNN_INLINE void add_ragged(void *target, const uint8_t *weights, uint32_t index,
             weight -= 1 << (is.bits - 1U);
         }
         if (is.width == 16U) {
-            add16((snn_v16 *)target + i, weight * factor);
+            snn_v16 *v = (snn_v16 *)target + i;
+            *v = (int16_t)(*v + weight * factor);
         } else {
             ((snn_v32 *)target)[i] += weight * factor;
         }
     }
 }
 
-/* Everything that one source neuron delivers. */
-SNN_INLINE void deliver(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor, variant is) {
-    const snn_connection *k = window->connection;
-    const snn_tile *tile = window->tile;
-    const uint32_t outputs = k->outputs, run = window->run, columns = window->columns.count;
-    const uint32_t right = k->stride * outputs, down = right * k->kernel_columns;
-    for (uint32_t rows = window->rows.count; rows != 0U; rows--) {
-        uint32_t weight_there = weight, neuron_there = neuron;
-        for (uint32_t done = 0U; done < columns; done += run) {
-            uint8_t *v = (uint8_t *)window->target + neuron_there * (is.width / 8U);
-            if (is.width == 0U) {
-                ((snn_word *)window->target)[neuron_there >> 5] |= 1U << (neuron_there & 31U);
-            } else if (is.words) {
-                const snn_word *weights = (const snn_word *)(const void *)(k->weights + weight_there * is.bits / 8U);
-                add_words(v, weights, run * outputs, factor, is);
-            } else {
-                add_ragged(v, k->weights, weight_there, run * outputs, factor, is);
-            }
-            weight_there += right;
-            neuron_there += tile->channels;
-        }
-        weight += down;
-        neuron += tile->columns * tile->channels;
-    }
-}
-
 #define SNN_KERNEL(name, ...)                                                                                           \
-    void name(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor) {                            \
+    void name(const snn_walk *walk, uint32_t weight, uint32_t neuron, uint32_t count) {                                \
         const variant is = {__VA_ARGS__};                                                                               \
-        (void)factor;                                                                                                   \
-        deliver(window, weight, neuron, factor, is);                                                                    \
+        uint8_t *v = (uint8_t *)walk->target + neuron * (is.width / 8U);                                                \
+        if (is.words) {                                                                                                 \
+            const void *weights = walk->weights + weight * is.bits / 8U;                                                \
+            add_words(v, weights, count, walk->factor, is);                                                             \
+        } else {                                                                                                        \
+            add_ragged(v, walk->weights, weight, count, walk->factor, is);                                              \
+        }                                                                                                               \
     }
 #define SNN_KERNELS(bits, width)                                                                                        \
     SNN_KERNEL(snn_w##bits##_v##width##_words, bits, width, 1, 0)                                                       \
@@ -133,9 +121,11 @@ SNN_KERNELS(2, 32)
 SNN_KERNEL(snn_unit_v16, 0, 16, 0, 1)
 SNN_KERNEL(snn_unit_v32, 0, 32, 0, 1)
 
-/* Pooling: sets the bits of spikes. Its tile begins at a row of the target, which lies in memory as a whole. */
-void snn_mark(const snn_window *window, uint32_t weight, uint32_t neuron, int32_t factor) {
-    const variant is = {0, 0, 0, 0};
-    const snn_tile *tile = window->tile;
-    deliver(window, weight, neuron + tile->first_row * tile->columns * tile->channels, factor, is);
+/* Pooling: sets the bits of spikes. */
+void snn_mark(const snn_walk *walk, uint32_t weight, uint32_t neuron, uint32_t count) {
+    snn_word *spikes = walk->target;
+    (void)weight;
+    for (neuron += walk->tile->first_bit; count != 0U; count--, neuron++) {
+        spikes[neuron >> 5] |= 1U << (neuron & 31U);
+    }
 }

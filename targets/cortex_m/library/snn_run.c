@@ -1,141 +1,191 @@
-/* The two schedules and the public functions.
+/* The two schedules, what surrounds the kernels, and the public functions.
 
    Streaming: one time step through all layers; a layer is one tile and every membrane potential is kept.
    Time-batched: one tile of a layer through all time steps before the next one; what remains between layers are bits.
    A membrane potential depends on the inputs of its own neuron only, so both give the same spikes. */
 #include "snn_kernels.h"
 
-/* Synapses run below run and deliver, neurons below run: the depth of the stack is the same on every path to a kernel. */
-#define SNN_INLINE static inline __attribute__((always_inline))
+/* Every path to a synaptic kernel goes through run, deliver and snn_scatter: the depth of the stack is the same on all. */
 #define SNN_WHOLE static __attribute__((noinline))
 
-/* Time steps to compute, and where their input lies. */
-typedef struct steps {
-    const uint8_t *input;
-    uint32_t first, count;
-} steps;
+/* Halfwords of a membrane potential. */
+SNN_INLINE uint32_t halfwords(const snn_layer *layer) { return layer->flags & SNN_WIDE ? 2U : 1U; }
 
-SNN_INLINE snn_word *at_step(const void *words, uint32_t step, uint32_t bytes) {
-    return (snn_word *)(void *)((uintptr_t)words + (uintptr_t)(step * bytes));
-}
-
-SNN_WHOLE void deliver(const snn_connection *k, uint32_t count, const steps *s, uint32_t step, const snn_tile *tile,
-                       void *target) {
-    for (; count != 0U; count--, k++) {
-        const void *source = k->source;
-        if (source == 0) {
-            source = s->input + (step - s->first) * snn_model.frame_step;
-        } else {
-            source = at_step(source, step, k->source_step);
+void snn_fill(const snn_tile *tile) {
+    const snn_layer *layer = tile->layer;
+    const uint32_t halves = halfwords(layer), row = layer->channels * halves;
+    const uint32_t at_once = (row & 1U) == 0U ? 2U : 1U; /* whole words where that is possible */
+    snn_v16 *v = tile->target;
+    const snn_v16 *bias = tile->bias;
+    for (uint32_t position = tile->rows * layer->columns; position != 0U; position--) {
+        for (const snn_v16 *from = bias, *end = bias + row; from != end; from += at_once, v += at_once) {
+            if (at_once == 2U) {
+                *(snn_word *)(void *)v = *(const snn_word *)(const void *)from;
+            } else {
+                *v = *from;
+            }
         }
-        snn_scatter(k, source, tile, target);
+        bias += tile->bias_step * halves;
     }
 }
 
-#if defined(SNN_TRACE)
-SNN_INLINE void trace_pool(const snn_word *spikes, uint32_t first_bit, uint32_t count) {
-    for (uint32_t bit = first_bit; count != 0U; count--, bit++) {
-        *snn_trace_cursor++ = (spikes[bit >> 5] >> (bit & 31U)) & 1U ? SNN_TRACE_SPIKE : 0;
-    }
-}
-#endif
-
-/* One step of a pooling layer, of the rows that a tile of the layer before makes, or of all. */
-SNN_INLINE void pool(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *tile) {
-    snn_word *spikes = at_step(layer->spikes, step, layer->spike_step);
-    if (tile->first_row == 0U) {
-        uint32_t words = ((uint32_t)layer->rows * layer->columns * layer->channels + 31U) / 32U;
-        while (words != 0U) {
-            spikes[--words] = 0U;
-        }
-    }
-    deliver(layer->connections, layer->connection_count, s, step, tile, spikes);
-#if defined(SNN_TRACE)
-    trace_pool(spikes, tile->first_row * tile->columns * tile->channels, tile->rows * tile->columns * tile->channels);
-#endif
-}
-
-/* The pool that takes its spikes from a tile at once, so that they need not be kept. */
-SNN_INLINE void pool_tile(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *made) {
-    const uint32_t stride = layer->connections->stride;
-    snn_tile tile = {0U, 0U, layer->columns, layer->channels, made->first_row};
-    for (uint32_t row = stride; row <= made->first_row; row += stride) {
-        tile.first_row++;
-    }
-    for (uint32_t row = stride; row <= made->rows; row += stride) {
-        tile.rows++;
-    }
-    if (tile.rows != 0U) {
-        pool(layer, s, step, &tile);
+SNN_WHOLE void deliver(const snn_tile *tile, const snn_connection *k, const snn_connection *end) {
+    for (; k != end; k++) {
+        snn_scatter(tile, k, k->source != 0 ? (const void *)(k->source + tile->step * k->source_words) : tile->input);
     }
 }
 
-SNN_INLINE void step_tile(const snn_layer *layer, const steps *s, uint32_t step, const snn_tile *tile) {
-    const void *bias = layer->current != 0 ? layer->current : layer->biases;
-    const uint32_t bias_step = layer->current != 0 ? tile->channels : 0U;
-    const uint32_t done = layer->current != 0 ? layer->constant_count : 0U;
-    const uint32_t fuses = layer->flags & SNN_FUSES;
-    if (step == 0U || (layer->flags & SNN_FRESH) != 0U) {
-        layer->neurons->fill(layer->membrane, bias, bias_step, tile);
-    } else if ((layer->flags & SNN_READOUT) != 0U) {
-        layer->neurons->fire(layer, layer->membrane, bias, bias_step, tile, 0, 0U);
-    }
-    deliver(layer->connections + done, layer->connection_count - done, s, step, tile, layer->membrane);
-    if ((layer->flags & SNN_READOUT) != 0U) {
-        layer->neurons->fire(layer, layer->membrane, bias, bias_step, tile, 0, 1U);
+/* The readout keeps its potentials after the last step, so its leak and bias come at the start of a step. */
+void snn_readout32(const snn_tile *tile, uint32_t after) {
+    const snn_layer *layer = tile->layer;
+    const snn_v32 *bias = tile->bias;
+    snn_v32 *v = tile->target;
+    if (after == 0U && tile->step == 0U) {
+        snn_fill(tile);
         return;
     }
-    layer->neurons->fire(layer, layer->membrane, bias, bias_step, tile, at_step(layer->spikes, step, layer->spike_step),
-                         fuses ? 0U : tile->first_row * tile->columns * tile->channels);
-    if (fuses) {
-        pool_tile(layer + 1, s, step, tile);
-    }
-}
-
-SNN_INLINE void run_layer(const snn_layer *layer, const steps *s) {
-    snn_tile tile = {0U, layer->tile_rows, layer->columns, layer->channels, 0U};
-    for (; tile.first_row < layer->rows; tile.first_row += layer->tile_rows) {
-        if (tile.rows > layer->rows - tile.first_row) {
-            tile.rows = layer->rows - tile.first_row;
-        }
-        if (layer->current != 0) {
-            layer->neurons->fill(layer->current, layer->biases, 0U, &tile);
-            deliver(layer->connections, layer->constant_count, s, s->first, &tile, layer->current);
-        }
-        for (uint32_t step = s->first; step < s->first + s->count; step++) {
-            if ((layer->flags & SNN_POOL) != 0U) {
-                pool(layer, s, step, &tile);
+    for (uint32_t position = tile->rows * layer->columns; position != 0U; position--) {
+        for (uint32_t channel = 0; channel < layer->channels; channel++, v++) {
+            if (after != 0U) {
+                *v = snn_limited(*v, layer);
+                SNN_TRACED(0, *v);
             } else {
-                step_tile(layer, s, step, &tile);
+                *v = snn_leak(*v, layer->keep, layer->keep_shift) + bias[channel];
             }
         }
     }
 }
 
-SNN_WHOLE void run(const void *input, uint32_t first, uint32_t count) {
-    const steps s = {input, first, count};
-    for (uint32_t index = 0; index < snn_model.layer_count; index++) {
-        if ((snn_model.layers[index].flags & SNN_FUSED) == 0U) {
-            run_layer(&snn_model.layers[index], &s);
+/* No spikes yet; the kernel snn_mark sets them. */
+void snn_pool(const snn_tile *tile, uint32_t after) {
+    const snn_layer *layer = tile->layer;
+    const uint32_t row = (uint32_t)layer->columns * layer->channels;
+    if (after == 0U && tile->first_row == 0U) {
+        snn_word *end = tile->spikes + (layer->rows * row + 31U) / 32U;
+        for (snn_word *word = tile->spikes; word != end; word++) {
+            *word = 0U;
         }
     }
-    if (snn_model.keep_delayed != 0) {
-        snn_model.keep_delayed();
+#if defined(SNN_TRACE)
+    for (uint32_t bit = tile->first_bit; after != 0U && bit < tile->first_bit + tile->rows * row; bit++) {
+        SNN_TRACED((tile->spikes[bit >> 5] >> (bit & 31U)) & 1U, 0);
+    }
+#endif
+}
+
+/* Constant pixels: what they deliver is added up once, before the first step, and taken for the bias of every step. Returns
+   where their connections end; called again (`done` 1) when all of that has arrived. */
+const snn_connection *snn_keep_current(snn_tile *tile, uint32_t done) {
+    const snn_layer *layer = tile->layer;
+    const snn_connection *k = layer->connections, *end = k + layer->connection_count;
+    const uint32_t halves = halfwords(layer) * layer->tile_rows * layer->columns * layer->channels;
+    tile->target = (snn_v32 *)layer->membrane + (halves + 1U) / 2U;
+    if (done == 0U) {
+        snn_fill(tile);
+    } else {
+        tile->bias = tile->target;
+        tile->bias_step = layer->channels;
+    }
+    while (k != end && k->source == 0) {
+        k++;
+    }
+    return k;
+}
+
+/* From a tile to the rows of the pool behind it that it makes, so that its spikes need not be kept. */
+void snn_fuse_pool(snn_tile *tile) {
+    const snn_layer *pool = tile->layer + 1;
+    const uint32_t stride = pool->connections->stride, end = tile->first_row + tile->rows;
+    tile->layer = pool;
+    tile->first = pool->connections;
+    tile->source_row = tile->first_row;
+    tile->first_row = 0U;
+    tile->rows = 0U;
+    for (uint32_t row = stride; row <= end; row += stride) {
+        if (row <= tile->source_row) {
+            tile->first_row++;
+        } else {
+            tile->rows++;
+        }
     }
 }
 
-void snn_keep_delayed(void) {
-    for (const snn_delay *d = snn_model.delays; d < snn_model.delays + snn_model.delay_count; d++) {
-        for (uint32_t word = 0; d->from != 0 && word < d->words; word++) {
-            d->to[word] = d->from[word];
+/* One time step of a tile, and of the pool that takes its spikes at once. */
+SNN_INLINE void run_step(snn_tile *tile) {
+    for (;;) {
+        const snn_layer *layer = tile->layer;
+        const uint32_t fuses = layer->flags & SNN_FUSES;
+        tile->spikes = layer->spikes + tile->step * layer->spike_words;
+        tile->first_bit = fuses != 0U ? 0U : tile->first_row * layer->columns * layer->channels;
+        tile->target = layer->membrane != 0 ? layer->membrane : tile->spikes;
+        if ((layer->flags & SNN_AROUND) != 0U) {
+            layer->neurons(tile, 0U);
+        } else if (tile->step == 0U || (layer->flags & SNN_FRESH) != 0U) {
+            snn_fill(tile);
         }
+        deliver(tile, tile->first, layer->connections + layer->connection_count);
+        layer->neurons(tile, 1U);
+        if (fuses == 0U) {
+            break;
+        }
+        snn_model.fuse_pool(tile);
     }
 }
 
-void snn_clear_delayed(void) {
+/* `count` time steps of a layer. */
+SNN_INLINE void run_layer(const snn_layer *layer, const uint8_t *input, uint32_t step, uint32_t count) {
+    snn_tile tile;
+    tile.first_row = 0U;
+    do {
+        const uint32_t row = tile.first_row, left = layer->rows - row;
+        const uint32_t rows = left < layer->tile_rows ? left : layer->tile_rows;
+        const snn_connection *first = layer->connections;
+        tile.layer = layer;
+        tile.input = input;
+        tile.step = step;
+        tile.rows = rows;
+        tile.source_row = 0U;
+        tile.bias = layer->constants;
+        tile.bias_step = 0U;
+        if ((layer->flags & SNN_KEEPS) != 0U) {
+            first = snn_model.keep_current(&tile, 0U);
+            deliver(&tile, layer->connections, first);
+            first = snn_model.keep_current(&tile, 1U);
+        }
+        for (uint32_t steps = count; steps != 0U; steps--) {
+            tile.layer = layer;
+            tile.first = first;
+            tile.first_row = row;
+            tile.rows = rows;
+            tile.source_row = 0U;
+            run_step(&tile);
+            tile.step++;
+            tile.input += snn_model.frame_step;
+        }
+        tile.first_row = row + rows;
+    } while (tile.first_row != layer->rows);
+}
+
+SNN_WHOLE void run(const uint8_t *input, uint32_t step, uint32_t count) {
+    const snn_layer *layer = snn_model.layers;
+    for (uint32_t left = snn_model.layer_count; left != 0U; left--, layer++) {
+        if ((layer->flags & SNN_FUSED) == 0U) {
+            run_layer(layer, input, step, count);
+        }
+    }
+    if (snn_model.delay != 0) {
+        snn_model.delay(0U);
+    }
+}
+
+void snn_delay_spikes(uint32_t clear) {
     for (const snn_delay *d = snn_model.delays; d < snn_model.delays + snn_model.delay_count; d++) {
         for (uint32_t word = 0; word < d->words; word++) {
-            d->to[word] = 0U;
+            if (clear != 0U) {
+                d->to[word] = 0U;
+            } else if (d->from != 0) {
+                d->to[word] = d->from[word];
+            }
         }
     }
 }
@@ -144,31 +194,23 @@ static uint32_t steps_done;
 
 void snn_reset(void) {
     steps_done = 0U;
-    if (snn_model.clear_delayed != 0) {
-        snn_model.clear_delayed();
+    if (snn_model.delay != 0) {
+        snn_model.delay(1U);
     }
 }
 
-SNN_INLINE void run_step(const void *frame) {
-    run(frame, steps_done, 1U);
-    steps_done++; /* behind the call, which is no tail call then: the depth of the stack stays the sum of the frames */
-}
-
-void snn_step(const void *frame) { run_step(frame); }
+void snn_step(const void *frame) { run(frame, steps_done++, 1U); }
 
 uint32_t snn_classify(const void *input) {
     const uint8_t *frame = input;
+    const uint32_t steps = snn_model.timesteps, at_once = snn_model.streaming != 0U ? 1U : steps;
     uint32_t best = 0U;
-    if (snn_model.streaming != 0U) {
-        snn_reset();
-        for (uint32_t step = 0; step < snn_model.timesteps; step++, frame += snn_model.frame_step) {
-            run_step(frame);
-        }
-    } else {
-        run(input, 0U, snn_model.timesteps);
+    snn_reset();
+    for (uint32_t step = 0U; step < steps; step += at_once, frame += snn_model.frame_step) {
+        run(frame, step, at_once);
     }
     for (uint32_t class = 1; class < snn_model.classes; class++) {
-        if (snn_model.scores[class] > snn_model.scores[best]) {
+        if (snn_scores[class] > snn_scores[best]) {
             best = class;
         }
     }

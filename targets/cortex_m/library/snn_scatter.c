@@ -4,43 +4,21 @@
    A dense connection is a 1x1 convolution over one position with as many channels as there are source neurons. */
 #include "snn_kernels.h"
 
-#define SNN_INLINE static inline __attribute__((always_inline))
-
-/* A source coordinate as target coordinate: coordinate + padding = quotient * stride + remainder, without division. */
-typedef struct position {
-    int32_t quotient;
-    int32_t remainder;
-} position;
-
-/* How far the walk through one row of the source has come. */
-typedef struct walk {
-    snn_window window;
-    position x;
-    uint32_t end; /* first index, in the row, behind the current position's channels */
-    uint32_t looked; /* whether the window of the current position is known */
-    uint32_t weight, neuron; /* first ones that the current spike meets */
-} walk;
-
-SNN_INLINE void advance(position *p, int32_t stride) {
-    if (++p->remainder == stride) {
-        p->remainder = 0;
-        p->quotient++;
+/* The first target that the current source coordinate reaches: with what lies beyond the kernel, it is the next one. */
+SNN_INLINE void settle(snn_reach *at, int32_t kernel, int32_t stride) {
+    while (at->kernel >= kernel) {
+        at->kernel -= stride;
+        at->target++;
     }
 }
 
-SNN_INLINE snn_span covered(position p, int32_t stride, int32_t kernel, int32_t first, int32_t count) {
-    snn_span result = {0U, 0U, 0U};
-    int32_t index = p.remainder, target = p.quotient - first;
-    while (target >= count) {
-        target--;
-        index += stride;
+/* How many targets it reaches. */
+SNN_INLINE uint32_t reached(snn_reach at, int32_t stride, uint32_t targets) {
+    uint32_t count = 0U;
+    for (; at.kernel >= 0 && at.target + count < targets; at.kernel -= stride) {
+        count++;
     }
-    for (; index < kernel && target >= 0; index += stride, target--) {
-        result.kernel = (uint32_t)(kernel - 1 - index);
-        result.target = (uint32_t)target;
-        result.count++;
-    }
-    return result;
+    return count;
 }
 
 SNN_INLINE uint32_t lowest_bit(uint32_t word) {
@@ -54,24 +32,26 @@ SNN_INLINE uint32_t lowest_bit(uint32_t word) {
 #endif
 }
 
-/* Where the spike of the neuron with this index in the row arrives. */
-static __attribute__((noinline)) void locate(walk *w, uint32_t index) {
-    const snn_connection *k = w->window.connection;
-    const snn_tile *tile = w->window.tile;
-    const uint32_t outputs = k->outputs;
-    while (index >= w->end) {
-        w->end += k->channels;
-        w->looked = 0U;
-        advance(&w->x, k->stride);
+/* Delivers what the neuron with this index in the row sends. */
+static __attribute__((noinline)) void arrive(snn_walk *w, uint32_t index) {
+    const snn_connection *k = w->connection;
+    const uint32_t outputs = k->outputs, channels = w->tile->layer->channels, columns = w->tile->layer->columns;
+    const uint32_t kernel_columns = k->kernel_columns, stride = k->stride;
+    if (index >= w->end) {
+        do {
+            w->end += k->channels;
+            w->x.kernel++;
+            settle(&w->x, (int32_t)kernel_columns, (int32_t)stride);
+        } while (index >= w->end);
+        w->runs = reached(w->x, (int32_t)stride, columns);
+        w->length = outputs;
+        if (stride == 1U && outputs == channels && w->runs != 0U) {
+            w->length = outputs * w->runs;
+            w->runs = 1U;
+        }
     }
-    if (w->looked == 0U) {
-        w->window.columns = covered(w->x, k->stride, k->kernel_columns, 0, (int32_t)tile->columns);
-        w->window.run = k->stride == 1U && outputs == tile->channels ? w->window.columns.count : 1U;
-        w->looked = 1U;
-    }
-    const snn_span rows = w->window.rows, columns = w->window.columns;
     const uint32_t channel = index + k->channels - w->end;
-    uint32_t neuron = (rows.target * tile->columns + columns.target) * tile->channels;
+    uint32_t neuron = (w->y.target * columns + w->x.target) * channels;
     if (k->group_channels == 1U) { /* depthwise, pooling, identity */
         neuron += channel * outputs;
     } else { /* the group of the channel, without division */
@@ -79,64 +59,72 @@ static __attribute__((noinline)) void locate(walk *w, uint32_t index) {
             neuron += outputs;
         }
     }
-    const uint32_t row = (channel * k->kernel_rows + rows.kernel) * k->kernel_columns + columns.kernel;
-    w->weight = row * outputs;
-    w->neuron = neuron;
+    uint32_t weight = (channel + 1U) * k->kernel_rows - 1U - (uint32_t)w->y.kernel;
+    weight = ((weight + 1U) * kernel_columns - 1U - (uint32_t)w->x.kernel) * outputs;
+    for (uint32_t rows = w->rows; rows != 0U; rows--) {
+        uint32_t weight_there = weight, neuron_there = neuron;
+        for (uint32_t runs = w->runs; runs != 0U; runs--) {
+            k->add(w, weight_there, neuron_there, w->length);
+            weight_there += stride * outputs;
+            neuron_there += channels;
+        }
+        weight += stride * outputs * kernel_columns;
+        neuron += columns * channels;
+    }
+}
+
+void snn_read_pixels(snn_walk *w, const uint8_t *pixels, uint32_t count) {
+    for (uint32_t index = 0; index < count; index++) {
+        const int32_t value = pixels[index] >> snn_model.pixel_shift;
+        if (value != 0) {
+            w->factor = value * w->connection->multiplier;
+            arrive(w, index);
+        }
+    }
 }
 
 /* `first` is the index of the row's first neuron in memory, `count` the number of neurons of a row. */
-SNN_INLINE void scatter_row(walk *w, const void *source, uint32_t first, uint32_t count) {
-    const snn_connection *k = w->window.connection;
-    if (k->pixels != 0U) {
-        const uint8_t *pixels = (const uint8_t *)source + first;
-        for (uint32_t index = 0; index < count; index++) {
-            const int32_t value = pixels[index] >> (k->pixels - 1U);
-            if (value != 0) {
-                locate(w, index);
-                k->deliver(&w->window, w->weight, w->neuron, value * k->multiplier);
-            }
-        }
-        return;
-    }
+SNN_INLINE void read_spikes(snn_walk *w, const snn_word *words, uint32_t first, uint32_t count) {
     /* whole words; bits outside of the row are cut off in the first and in the last one */
-    const snn_word *words = (const snn_word *)source + (first >> 5);
-    const uint32_t before = first & 31U;
-    for (uint32_t base = 0; base < before + count; base += 32U) {
-        uint32_t word = *words++;
-        if (base == 0U) {
-            word &= 0xFFFFFFFFU << before;
-        }
-        if (before + count - base < 32U) {
-            word &= (1U << (before + count - base)) - 1U;
+    const uint32_t end = (first & 31U) + count;
+    uint32_t outside = first & 31U;
+    words += first >> 5;
+    for (uint32_t base = 0; base < end; base += 32U, outside = 0U) {
+        uint32_t word = *words++ >> outside << outside;
+        if (end - base < 32U) {
+            word &= (1U << (end - base)) - 1U;
         }
         for (; word != 0U; word &= word - 1U) {
-            locate(w, base + lowest_bit(word) - before);
-            k->deliver(&w->window, w->weight, w->neuron, k->multiplier);
+            arrive(w, base + lowest_bit(word) - (first & 31U));
         }
     }
 }
 
-void snn_scatter(const snn_connection *k, const void *source, const snn_tile *tile, void *target) {
-    const int32_t stride = k->stride, padding = k->padding, first = (int32_t)tile->first_row;
-    const int32_t end = (first + (int32_t)tile->rows - 1) * stride - padding + k->kernel_rows;
+void snn_scatter(const snn_tile *tile, const snn_connection *k, const void *source) {
     const uint32_t row_neurons = (uint32_t)k->columns * k->channels;
-    walk w; /* field by field: an initializer would call memset */
-    position y = {first, 0}, left = {0, 0};
-    int32_t row = first * stride - padding;
-    w.window.connection = k;
-    w.window.tile = tile;
-    w.window.target = target;
-    for (; row < 0; row++) {
-        advance(&y, stride);
-    }
-    for (int32_t skipped = 0; skipped < padding; skipped++) {
-        advance(&left, stride);
-    }
-    for (; row < end && row < k->rows; row++, advance(&y, stride)) {
-        w.window.rows = covered(y, stride, k->kernel_rows, first, (int32_t)tile->rows);
-        w.x = left;
-        w.end = k->channels;
-        w.looked = 0U;
-        scatter_row(&w, source, ((uint32_t)row - tile->source_row) * row_neurons, row_neurons);
+    snn_walk w; /* field by field: an initializer would call memset */
+    int32_t row = (int32_t)tile->first_row * k->stride - k->padding;
+    w.weights = k->weights;
+    w.target = tile->target;
+    w.factor = k->multiplier;
+    w.connection = k;
+    w.tile = tile;
+    w.y.kernel = row < 0 ? -row : 0;
+    w.y.target = 0U;
+    for (row = row < 0 ? 0 : row; row < k->rows; row++, w.y.kernel++) {
+        settle(&w.y, k->kernel_rows, k->stride);
+        w.rows = reached(w.y, k->stride, tile->rows);
+        if (w.y.target >= tile->rows) {
+            break;
+        }
+        w.x.kernel = k->padding - 1;
+        w.x.target = 0U;
+        w.end = 0U;
+        const uint32_t first = ((uint32_t)row - tile->source_row) * row_neurons;
+        if (k->source == 0 && snn_model.read_pixels != 0) {
+            snn_model.read_pixels(&w, (const uint8_t *)source + first, row_neurons);
+        } else {
+            read_spikes(&w, source, first, row_neurons);
+        }
     }
 }
