@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from targets.cortex_m.lowering import kernels, layers
-from targets.cortex_m.schedule import has_feedback
+from targets.cortex_m.lowering import layers
+from targets.cortex_m.parts import parts_of
 from targets.network import (
     INPUT,
     READOUT,
@@ -91,9 +91,9 @@ def test_nothing_is_left_out() -> None:
     used: set[str] = set()
     networks = [*(two_convolutions(*case) for case in ALL), two_convolutions(8, 8, delay=1)]
     for network in networks:
-        used |= kernels(layers(network), has_feedback(network))
+        used |= parts_of(network, layers(network)).symbols
     widths = [f"snn_w{bits}_v{width}" for bits in (8, 4, 2) for width in (16, 32)]
     expected = {f"{stem}_{kind}" for stem in widths for kind in ("words", "scaled", "ragged")}
     expected |= {"snn_unit_v16", "snn_unit_v32", "snn_neurons16_half", "snn_neurons16_quarter", "snn_neurons16_eighth"}
-    expected |= {"snn_neurons16", "snn_neurons32", "snn_readout32", "snn_keep_delayed", "snn_clear_delayed"}
+    expected |= {"snn_neurons16", "snn_neurons32", "snn_readout32", "snn_delay_spikes"}
     assert expected - used == set()
