@@ -7,6 +7,7 @@ Comes in: a Report, and nothing else. Goes out: text. The sections follow Mitche
 from __future__ import annotations
 
 from pipeline.report.contract import Report
+from pipeline.report.page import milliseconds
 from pipeline.report.templating import templates
 
 _MEASURED = {
@@ -22,7 +23,7 @@ def model_card(report: Report) -> str:
     """The card of one run."""
     neuron = report.neuron
     return (
-        templates(percent=_percent, milliseconds=_milliseconds)
+        templates(percent=_percent, milliseconds=milliseconds)
         .get_template("model_card.md.j2")
         .render(
             report=report,
@@ -39,10 +40,6 @@ def _classes(report: Report) -> str:
     """The names where they are few."""
     names = report.class_names
     return f"{len(names)} classes" + (f": {', '.join(names)}" if len(names) <= 20 else "")
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:,.3g} ms"
 
 
 def _percent(value: float) -> str:

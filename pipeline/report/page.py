@@ -32,7 +32,7 @@ def render(report: Report) -> str:
     """The whole page."""
     rows = layers(report)
     return (
-        templates(percent=percent, difference=difference, count=count)
+        templates(percent=percent, difference=difference, count=count, milliseconds=milliseconds)
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -142,6 +142,11 @@ def _kernel_rows(report: Report) -> list[KernelRow]:
 def percent(value: float, digits: int = 1) -> str:
     """A fraction in percent."""
     return f"{100 * value:.{digits}f} %"
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration in three digits."""
+    return f"{1000 * seconds:,.3g} ms"
 
 
 def difference(row: TermRow) -> str:

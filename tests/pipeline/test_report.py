@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.report.assemble import draw
 from pipeline.report.axes import Axis
 from pipeline.report.bars import region_bars
+from pipeline.report.card import model_card
 from pipeline.report.charts import Interval, Line, Point, heat_map, intervals, line_chart, scatter
 from pipeline.report.contract import Accuracy, Budget, Epoch, ParityCounts, Report, Search, StageRun
 from pipeline.report.diagram import INPUT, lanes_of, network_diagram, rows_of
@@ -24,11 +25,14 @@ from stages.activity import neurons
 from stages.analyze import Analysis
 from stages.data.dataset import Split
 from stages.examples import examples_of
+from stages.on_hardware import OnHardware
 from stages.snn.architecture import Architecture
 from stages.verify import Activity, TermRow
 from targets.footprint import Tolerance
+from targets.latency import Instructions, Latency
 from targets.network import Network, Neuron
 from targets.reference import run
+from targets.stored_weight import StoredWeight
 from tests.networks import NETWORKS, filled, inputs_for, random_network
 
 VOID = {"meta", "link", "br", "img"}
@@ -127,6 +131,46 @@ def report_of(network: Network, **changes: object) -> Report:
         seconds=1,
     )  # fmt: skip
     return report.model_copy(update=changes)
+
+
+def timed(obtained: str, median: float) -> Latency:
+    seconds = {"median_seconds": median, "low_seconds": median / 2, "high_seconds": 2 * median}
+    return Latency.model_validate(
+        {"what": "a sample", "obtained": obtained, "where": "<there>", "warm_up": 3, "runs": 9, **seconds}
+    )
+
+
+def test_the_board_and_what_was_timed_where_are_told_apart() -> None:
+    found = OnHardware(
+        board="Nano <4 GB>", transport="ssh me@nano", obtained="hardware", samples=64, scores_differing=0,
+        predictions_differing=0, spikes_compared=9876, spikes_differing=0, membranes_differing=0,
+    )  # fmt: skip
+    weights = (StoredWeight(name="stem", parameters=72, logical_bits=4, stored_bits=8, executed="uint8"),)
+    network = filled(NETWORKS["chain"]())
+    report = report_of(
+        network, hardware=found, weights=weights, latency=(timed("hardware", 0.0123), timed("runtime", 0.00045))
+    )
+    page, card = render(report), model_card(report)
+    parser = WellFormed()
+    parser.feed(page)
+    assert parser.open == []
+    for text in (
+        "Nano &lt;4 GB&gt;",
+        "9,876 spikes",
+        "12.3 ms",
+        "0.45 ms",
+        "on the board",
+        "not the board",
+        "4 bits",
+        "8 bits",
+    ):
+        assert text in page
+    for text in ("Nano <4 GB>", "| **on the board**: <there> | 12.3 ms |", "| stem | 72 | 4 bits | 8 bits | uint8 |"):
+        assert text in card
+    assert "Energy was not measured" in card and "Neither time" not in card
+    counted = report_of(network, instructions=(Instructions(what="one inference", count=12345),))
+    assert "12,345 instructions" in render(counted) and "12,345 instructions" in model_card(counted)
+    assert 'id="board"' not in render(report_of(network)) and "## Latency" not in model_card(report_of(network))
 
 
 @pytest.mark.parametrize("name", ["chain", "branching", "depthwise"])
