@@ -27,7 +27,7 @@ from benchmarks.regret import Numbers, genotype, regrets
 from stages.data.catalog import load_dataset
 from stages.scores.catalog import SCORES
 from stages.scores.subject import Batch, batch_of
-from stages.searching.workers import rate_all
+from stages.searching.workers import Help, LocalProcesses, helped_by, rate_all
 from stages.snn.architecture import Architecture
 from targets.profile import load_profile
 
@@ -52,7 +52,7 @@ def scores_of(cells: Sequence[str], batch: Batch, jobs: int) -> dict[str, Number
     found = {}
     for score in SCORES:
         started = time.perf_counter()
-        found[score.name] = np.array(list(rate_all(architectures, board, batch, score.rate, jobs, silent, score.name)))
+        found[score.name] = np.array(list(rate_all(architectures, board, batch, score.rate, silent, score.name)))
         print(f"{score.name}: {(time.perf_counter() - started) / len(cells) * 1e3:.2f} ms a cell with {jobs} jobs")
     return found
 
@@ -101,7 +101,8 @@ def main() -> None:
     with options.cells.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     batch = replace(batch_of(load_dataset("cifar10", options.data, 0), 64, timesteps=3, seed=0), as_snasnet=True)
-    found = scores_of([genotype(row) for row in rows], batch, options.jobs)
+    with helped_by(Help(LocalProcesses(options.jobs) if options.jobs > 1 else None)):
+        found = scores_of([genotype(row) for row in rows], batch, options.jobs)
     with options.out.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         writer.writerow(["id", *found])

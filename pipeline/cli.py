@@ -23,7 +23,9 @@ from pipeline.options import (
     DatasetName,
     Datasets,
     Explain,
+    Finalists,
     Hardware,
+    Jobs,
     Opset,
     PresetName,
     Ray,
@@ -31,6 +33,7 @@ from pipeline.options import (
     Settings,
     Target,
     Targets,
+    Trained,
     request,
 )
 from targets.errors import SpikeportError
@@ -87,6 +90,9 @@ def deploy(
     hardware: Hardware = "",
     opset: Opset = None,
     until: Annotated[StageName, typer.Option(help="Last stage to run.")] = "verify",
+    trained: Trained = None,
+    finalists: Finalists = None,
+    jobs: Jobs = 1,
     ray: Ray = None,
     explain: Explain = False,
     as_json: AsJson = False,
@@ -94,8 +100,8 @@ def deploy(
     """All five stages: analyze, search, quantize, export, verify. Done again, it does only what has changed."""
     from pipeline.run import deploy as run
 
-    asked = request(target, dataset, data, seed, preset, budget, settings, build, hardware, opset)
-    run(asked, until, people, explain=explain, as_json=as_json, ray=ray)
+    asked = request(target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists)
+    run(asked, until, people, explain=explain, as_json=as_json, ray=ray, jobs=jobs)
 
 
 @app.command(rich_help_panel="Deploy", epilog="Example: [bold]spikeport regenerate jetson_nano microbit_v1 --check[/]")
@@ -139,6 +145,9 @@ def _stage_command(stage: str, summary: str) -> None:
         budget: Budget = "",
         settings: Settings = None,
         build: Build = Path("build"),
+        trained: Trained = None,
+        finalists: Finalists = None,
+        jobs: Jobs = 1,
         ray: Ray = None,
         hardware: Hardware = "",
         opset: Opset = None,
@@ -147,8 +156,10 @@ def _stage_command(stage: str, summary: str) -> None:
     ) -> None:
         from pipeline.run import deploy as run
 
-        asked = request(target, dataset, data, seed, preset, budget, settings, build, hardware, opset)
-        run(asked, stage, people, explain=explain, as_json=as_json, ray=ray)
+        asked = request(
+            target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists
+        )
+        run(asked, stage, people, explain=explain, as_json=as_json, ray=ray, jobs=jobs)
 
 
 for _name, _summary in _STAGES.items():

@@ -29,6 +29,19 @@ Ray = Annotated[
     str | None,
     typer.Option("--ray", metavar="ADDRESS", help="Spread the work over a running Ray cluster: auto, or HOST:PORT."),
 ]
+Jobs = Annotated[int, typer.Option(help="Processes that score candidates; the result does not depend on it.", min=1)]
+Trained = Annotated[
+    int | None,
+    typer.Option(
+        help="Judge operations and kernel sizes by so many epochs of real training each, not by the score.", min=0
+    ),
+]
+Finalists = Annotated[
+    int | None,
+    typer.Option(
+        help="Train so many of the best candidates, by successive halving; validation accuracy chooses.", min=0
+    ),
+]
 Hardware = Annotated[
     str,
     typer.Option(
@@ -51,11 +64,14 @@ def request(
     build: Path,
     hardware: str = "",
     opset: int | None = None,
+    trained: int | None = None,
+    finalists: int | None = None,
 ) -> Request:
     """The parsed options.
 
     Raises:
         ConfigurationError: --budget or --set cannot be read.
     """
-    changes = parse_budget(budget), parse_settings(settings or [])
-    return Request(target, dataset, data, seed, preset, *changes, build, hardware, opset)
+    named = {"analyze.trained": trained, "search.finalists": finalists}
+    values = parse_settings(settings or []) | {path: value for path, value in named.items() if value is not None}
+    return Request(target, dataset, data, seed, preset, parse_budget(budget), values, build, hardware, opset)

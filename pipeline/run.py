@@ -25,14 +25,14 @@ from stages.verify import Verification, require_verified
 
 
 def deploy(
-    asked: Request, until: str, console: Console, *, explain: bool, as_json: bool, ray: str | None = None
+    asked: Request, until: str, console: Console, *, explain: bool, as_json: bool, ray: str | None = None, jobs: int = 1
 ) -> None:
     """The chain up to `until`; after the last stage the reports, the table and the verdict.
 
     Raises:
         VerificationError: the artifact is not what was trained or estimated; the reports are written before.
     """
-    job, manifests = _run(asked, until, console, explain=explain, ray=ray)
+    job, manifests = _run(asked, until, console, explain=explain, ray=ray, jobs=jobs)
     if until != CHAIN[-1].name:
         _print_result(job, as_json=as_json)
         return
@@ -56,7 +56,7 @@ def report_again(folder: Path, console: Console, *, as_json: bool) -> None:
 
 
 def _run(
-    asked: Request, until: str, console: Console, *, explain: bool, ray: str | None
+    asked: Request, until: str, console: Console, *, explain: bool, ray: str | None, jobs: int
 ) -> tuple[Job, dict[str, Manifest]]:
     job = Job.of(asked)
     console.print(
@@ -67,7 +67,7 @@ def _run(
     )
     watcher = ConsoleWatcher(console, explain)
     try:
-        with watcher.live(), helpers(asked.build, ray):
+        with watcher.live(), helpers(asked.build, ray, jobs):
             return job, run_chain(job, until, watcher)
     except KeyboardInterrupt:
         console.print("[yellow]stopped[/]; the same command goes on from here", highlight=False)

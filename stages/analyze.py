@@ -53,8 +53,6 @@ class AnalyzeConfig(BaseModel):
     #: Epochs of real training that judge each cell by its validation accuracy (percent) in place of the score; 0 for none. One
     #: cell takes seconds to minutes, so `cells` should be small then.
     trained: NonNegativeInt = 0
-    #: Processes that score; the result does not depend on it.
-    jobs: PositiveInt = 1
 
     @classmethod
     def preset(cls, name: Literal["quick", "full"], seed: int = 0) -> AnalyzeConfig:
@@ -115,7 +113,6 @@ def analyze(dataset: Dataset, profile: Profile, config: AnalyzeConfig, progress:
             config.channels,
             config.timesteps,
             config.images,
-            config.jobs,
             config.trained,
         )
         for repeat in range(config.repeats)

@@ -83,8 +83,6 @@ class SearchConfig(BaseModel):
     finalists: NonNegativeInt = 0
     #: Epochs of the first of their rounds; every further round doubles them.
     finalist_epochs: PositiveInt = 2
-    #: Processes that score candidates; the result does not depend on it.
-    jobs: PositiveInt = 1
 
     def most_operations(self, input_shape: tuple[int, int, int]) -> int:
         """The compute limit for images of this shape."""
@@ -157,7 +155,7 @@ def search(
         "images": config.images,
     }
     log = CandidateLog(folder / LOG, depends_on)
-    evaluator = Evaluator(profile, batch, score, log=log, jobs=config.jobs)
+    evaluator = Evaluator(profile, batch, score, log=log)
     task = Task(space, macro, config.cell_counts, evaluator, config.seed, config.trials, progress)
     try:
         algorithm_named(config.algorithm)(task)

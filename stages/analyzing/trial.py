@@ -32,7 +32,6 @@ class Trial:
     batch: Batch
     score: Score
     template: Architecture
-    jobs: int
     #: Epochs of training that take the place of the score; 0 for none.
     epochs: int
     known: dict[str, float] = field(default_factory=dict)
@@ -47,7 +46,6 @@ class Trial:
         channels: int,
         timesteps: int,
         images: int,
-        jobs: int,
         epochs: int = 0,
     ) -> Trial:
         """A repeat on a dataset; cells are judged one at a time, in the place of the first cell."""
@@ -61,7 +59,7 @@ class Trial:
             spiking_input=dataset.spiking,
         )
         batch = batch_of(dataset, images, timesteps=timesteps, seed=seed)
-        return cls(seed, profile, dataset, batch, score, template, jobs, epochs)
+        return cls(seed, profile, dataset, batch, score, template, epochs)
 
     def at(self, channels: int) -> Trial:
         """The same repeat with networks of another width."""
@@ -74,7 +72,7 @@ class Trial:
         if self.epochs:
             rates = self.trained(architectures, progress, what)
         else:
-            rates = rate_all(architectures, self.profile, self.batch, self.score.rate, self.jobs, progress, what)
+            rates = rate_all(architectures, self.profile, self.batch, self.score.rate, progress, what)
         self.known.update(zip(new, rates, strict=True))
         return [self.known[cell] for cell in cells]
 

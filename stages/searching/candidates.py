@@ -52,10 +52,8 @@ class Candidate(BaseModel):
 class Evaluator:
     """Sizes and scores each architecture once."""
 
-    def __init__(
-        self, profile: Profile, batch: Batch, score: Score, *, log: CandidateLog | None = None, jobs: int = 1
-    ) -> None:
-        self.profile, self.batch, self.score, self.jobs = profile, batch, score, jobs
+    def __init__(self, profile: Profile, batch: Batch, score: Score, *, log: CandidateLog | None = None) -> None:
+        self.profile, self.batch, self.score = profile, batch, score
         self.log = log
         self.family = family_named(profile.family)
         self._sized: dict[Architecture, Candidate] = {}
@@ -108,7 +106,7 @@ class Evaluator:
         fitting = [c.architecture for c in new if c.fits]
         known = {a: self.log.known[key_of(a)] for a in fitting if self.log and key_of(a) in self.log.known}
         missing = [a for a in fitting if a not in known]
-        rates = rate_all(missing, self.profile, self.batch, self.score.rate, self.jobs, progress, what)
+        rates = rate_all(missing, self.profile, self.batch, self.score.rate, progress, what)
         pending = iter(zip(missing, rates, strict=False))
         for candidate in new:
             value: float | None = None

@@ -69,7 +69,7 @@ class LocalProcesses:
 class Help:
     """What a run may use besides this process."""
 
-    #: In place of local processes; None for those.
+    #: Where scores are computed; None for this process.
     executor: Executor | None = None
     #: Scores that are known already.
     scores: SharedScores | None = None
@@ -93,7 +93,6 @@ def rate_all(
     profile: Profile,
     batch: Batch,
     rate: Callable[[Subject], float],
-    jobs: int,
     progress: Progress,
     what: str,
 ) -> Iterator[float]:
@@ -101,7 +100,7 @@ def rate_all(
     help_ = _HELP.get()
     known = help_.scores.of(profile, batch, rate) if help_.scores else None
     missing = [a for a in architectures if known is None or a not in known]
-    rates = _rates(missing, _Job(profile, batch, rate), help_.executor or LocalProcesses(jobs), jobs)
+    rates = _rates(missing, _Job(profile, batch, rate), help_.executor)
     open_ = set(missing)
     for done, architecture in enumerate(architectures, start=1):
         if known is None:
@@ -122,9 +121,8 @@ class _Job:
     rate: Callable[[Subject], float]
 
 
-def _rates(architectures: Sequence[Architecture], job: _Job, executor: Executor, jobs: int) -> Iterator[float]:
-    elsewhere = jobs > 1 or not isinstance(executor, LocalProcesses)
-    if elsewhere and len(architectures) >= WORTH_PROCESSES:
+def _rates(architectures: Sequence[Architecture], job: _Job, executor: Executor | None) -> Iterator[float]:
+    if executor and len(architectures) >= WORTH_PROCESSES:
         job = replace(job, batch=replace(job.batch, known_rates={}))  # a copy without what this process remembers
         return executor.map(_rated, job, architectures)
     return (_rated(job, architecture) for architecture in architectures)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.options import request
+from pipeline.request import Configs
+
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("torch", "sklearn", "onnx", "onnxruntime", "matplotlib", "brevitas", "spikingjelly")
 
@@ -138,3 +141,11 @@ def test_doctor_lists_what_a_target_needs(tmp_path: Path) -> None:
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     assert "no finished run here" in failure(spikeport("report", tmp_path), 2)
+
+
+def test_options_that_name_settings_are_those_settings() -> None:
+    nothing = (None, 0, "quick", "", ["search.finalists=2"], Path("build"))
+    assert request("jetson_nano", "digits", *nothing).settings == {"search.finalists": 2}
+    asked = request("jetson_nano", "digits", *nothing, trained=1, finalists=4)
+    assert asked.settings == {"analyze.trained": 1, "search.finalists": 4}
+    assert Configs.of(asked).search.finalists == 4

@@ -49,7 +49,7 @@ def address() -> Iterator[str]:
 def scores() -> list[float]:
     batch = batch_of(load_dataset("digits", None, 0), 8, timesteps=2, seed=0)
     rate = score_named("evidence").rate
-    return list(rate_all(ARCHITECTURES, load_profile("jetson_nano"), batch, rate, 1, silent, "test"))
+    return list(rate_all(ARCHITECTURES, load_profile("jetson_nano"), batch, rate, silent, "test"))
 
 
 def twice(factor: int, item: int) -> int:

@@ -19,7 +19,7 @@ from stages.data.digits import load_digits
 from stages.progress import silent
 from stages.search import LOG, SearchConfig, SearchResult, search
 from stages.searching.candidates import Candidate
-from stages.searching.workers import LocalProcesses
+from stages.searching.workers import Help, LocalProcesses, helped_by
 from stages.snn.architecture import Architecture, lower
 from targets.errors import DoesNotFitError
 from targets.fit import findings
@@ -145,7 +145,9 @@ def test_the_number_of_jobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     pools: list[int] = []
     local = LocalProcesses.map
     monkeypatch.setattr(LocalProcesses, "map", lambda pool, *work: pools.append(pool.jobs) or local(pool, *work))
-    one, two = (found(board, tmp_path / str(n), config.model_copy(update={"jobs": n})) for n in (1, 2))
+    one = found(board, tmp_path / "1", config)
+    with helped_by(Help(LocalProcesses(2))):
+        two = found(board, tmp_path / "2", config)
     assert pools == [2]
     assert one == two
     assert (tmp_path / "1" / LOG).read_bytes() == (tmp_path / "2" / LOG).read_bytes()

@@ -33,7 +33,7 @@ def scores(folder: Path, target: str = "jetson_nano", code: str = "1", seed: int
     batch = batch_of(load_digits(None, 0), 8, timesteps=2, seed=seed)
     rated.clear()
     with helped_by(Help(scores=SharedScores(folder, code))):
-        return list(rate_all(ARCHITECTURES, load_profile(target), batch, noting, 1, silent, "test"))
+        return list(rate_all(ARCHITECTURES, load_profile(target), batch, noting, silent, "test"))
 
 
 def test_a_score_is_computed_once_for_all_boards_of_one_arithmetic(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_without_a_folder_everything_is_computed() -> None:
     batch = batch_of(load_digits(None, 0), 8, timesteps=2, seed=0)
     for _ in range(2):
         rated.clear()
-        list(rate_all(ARCHITECTURES, load_profile("jetson_nano"), batch, noting, 1, silent, "test"))
+        list(rate_all(ARCHITECTURES, load_profile("jetson_nano"), batch, noting, silent, "test"))
         assert rated == [a.channels for a in ARCHITECTURES]
 
 
