@@ -122,6 +122,13 @@ def counted_run(firmware: Firmware, network: Network, profile: Profile, sample: 
     return Run(counters.instructions, stack, emulator.painted_over(low))
 
 
+def executed_instructions(firmware: Firmware, network: Network, profile: Profile, sample: NDArray[np.uint8]) -> int:
+    """Instructions that one inference executes; those that a condition skips do not count."""
+    plan = _plan(network, profile)
+    emulator = Emulator(firmware, profile.settings.core, _memories(profile))
+    return emulator.count(frames_of(plan, sample), is_streamed(plan))
+
+
 def _busy_sample(network: Network) -> NDArray[np.uint8]:
     shape = (network.timesteps, *network.input.shape) if network.input.spiking else network.input.shape
     values = np.random.default_rng(0).integers(0, 2 if network.input.spiking else 256, shape)

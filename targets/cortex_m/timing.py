@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.cortex_m.measure import counted_run, link
+from targets.cortex_m.measure import executed_instructions, link
 from targets.latency import Instructions
 from targets.network import Network
 from targets.profile import Profile
@@ -17,7 +17,5 @@ def instructions(
     folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]
 ) -> tuple[Instructions, ...]:
     """Of the first input, as the linked firmware takes it."""
-    counted = counted_run(link(folder, profile), network, profile, inputs[0])
-    return (
-        Instructions(what="one inference, the first test sample, on the emulated core", count=counted.instructions),
-    )
+    count = executed_instructions(link(folder, profile), network, profile, inputs[0])
+    return (Instructions(what="one inference, the first test sample, on the emulated core", count=count),)

@@ -9,7 +9,8 @@ import pytest
 
 from targets.cortex_m.estimate import estimate
 from targets.cortex_m.export import export
-from targets.cortex_m.measure import counted_run, deepest_stack, execute, link, measure
+from targets.cortex_m.measure import counted_run, deepest_stack, execute, executed_instructions, link, measure
+from targets.cortex_m.timing import instructions
 from targets.footprint import compare
 from targets.network import Network, Neuron
 from targets.profile import Profile
@@ -87,6 +88,21 @@ def test_stack_is_the_lowest_pointer_and_what_was_painted_over(schedule: str, tm
     counted = counted_run(firmware, network, profile, inputs_for(network, 1)[0])
     assert deepest_stack(firmware, network, profile) == counted.stack_bytes
     assert 0.8 * counted.stack_bytes <= counted.painted_bytes <= counted.stack_bytes
+
+
+@pytest.mark.parametrize("schedule", ["streaming", "batched"])
+def test_instructions_are_those_of_stepping_one_by_one(
+    schedule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, profile = filled(NETWORKS["chain"]()), board(schedule=schedule)
+    export(network, profile, tmp_path)
+    firmware, sample = link(tmp_path, profile), inputs_for(network, 1)[0]
+    executed = executed_instructions(firmware, network, profile, sample)
+    assert instructions(tmp_path, network, profile, sample[None])[0].count == executed
+    monkeypatch.setattr("targets.cortex_m.emulator._CHUNKS", (1,))
+    assert executed_instructions(firmware, network, profile, sample) == executed
+    with_skipped_ones = counted_run(firmware, network, profile, sample).instructions
+    assert 0.9 * with_skipped_ones < executed <= with_skipped_ones
 
 
 def test_a_kernel_whose_source_is_silent_counts_for_the_stack(tmp_path: Path) -> None:
