@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from pipeline.regeneration.events import Event
 from pipeline.regeneration.fleet import Fleet
 from pipeline.regeneration.worker import REQUEST
 from pipeline.request import Request
-from tests.pipeline.test_deploy import BOARD, ENVIRONMENT, SMALL, WIDE
+from tests.pipeline.test_deploy import BOARD, ENVIRONMENT, ROOT, SMALL, WIDE
 
 LITTLE = '[memory.ram]\ntotal = "8 KiB"\nreserved = "1 KiB"\nsource = "a test"\n'
 #: Work that lasts until it is stopped.
@@ -46,9 +47,15 @@ def command(*more: str) -> list[str]:
     return [sys.executable, "-m", "pipeline", "regenerate", *settings, *more]
 
 
-def regenerate(folder: Path, *more: str) -> Done:
+def regenerate(folder: Path, *more: str, **environment: str) -> Done:
     done = subprocess.run(
-        command(*more), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False
+        command(*more),
+        cwd=folder,
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert "Traceback" not in done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
@@ -159,11 +166,53 @@ def test_a_regression_is_told_with_term_bytes_and_cause(copied: Path) -> None:
     assert f"measured_bytes = {measured}}}" in lock.read_text()
 
 
-def test_a_changed_profile_redoes_what_depends_on_it_and_says_why(copied: Path) -> None:
+def test_a_changed_profile_redoes_that_target_alone_and_says_why(copied: Path) -> None:
+    """The other board differs by its name only, which decides nothing, so that a copied run is its own."""
+    (copied / "other.toml").write_text(BOARDS["good"])
+    shutil.copytree(copied / "build/good", copied / "build/other")
     (copied / "good.toml").write_text(BOARD + WIDE.replace("0.5", "0.6"))
-    done = regenerate(copied, "./good.toml")
+    done = regenerate(copied, "./good.toml", "./other.toml", "--explain")
     assert done.code == 0, done.said
     assert "made verify anew: profile.tolerance.default.relative_high changed from 0.5 to 0.6" in done.said
+    assert "verify ran because profile.tolerance.default.relative_high changed from 0.5 to 0.6" in done.said
+    assert re.search(r"= other · digits .* nothing had changed", done.said)
+    assert tomllib.loads((copied / "models.lock.toml").read_text())["models"].keys() == {"good", "other"}
+
+
+def test_a_second_checkout_gives_the_same_bytes_and_a_wider_network_is_a_regression(
+    made: tuple[Path, Done], tmp_path: Path
+) -> None:
+    write_boards(tmp_path)
+    for layer in ("pipeline", "stages", "targets"):
+        shutil.copytree(ROOT / layer, tmp_path / "checkout" / layer, ignore=shutil.ignore_patterns("__pycache__"))
+    elsewhere = {"PYTHONPATH": str(tmp_path / "checkout")}
+    assert regenerate(tmp_path, "./good.toml", **elsewhere).code == 0
+    assert (tmp_path / "models.lock.toml").read_bytes() == (made[0] / "models.lock.toml").read_bytes()
+    artifacts = [
+        {path.name: path.read_bytes() for path in (folder / "build/good/digits/04_export/artifact").iterdir()}
+        for folder in (tmp_path, made[0])
+    ]
+    assert artifacts[0] == artifacts[1] != {}
+    wider = regenerate(tmp_path, "./good.toml", "--check", "--set=search.max_channels=7", **elsewhere)
+    assert wider.code == 4, wider.said
+    assert re.search(r"whole running in ram grew: estimated [\d,]+ B to [\d,]+ B, \+[\d,]+ B", wider.said)
+    assert "changed since: settings of search" in wider.said
+    assert "another architecture: channels 6 to 7" in wider.said
+
+
+def test_a_full_disk_fails_the_target_and_the_next_run_completes(copied: Path, made: tuple[Path, Done]) -> None:
+    for stage in ("03_quantize", "04_export", "05_verify"):
+        shutil.rmtree(copied / "build/good/digits" / stage)
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
+    full = subprocess.run(
+        [sys.executable, "-c", limit + "from pipeline.cli import main; main()", *command("./good.toml")[3:]],
+        cwd=copied, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert full.returncode == 2, full.stderr
+    assert "the disk is full" in full.stderr and "Traceback" not in full.stderr
+    assert processes_in(copied) == []
+    assert regenerate(copied, "./good.toml").code == 0
+    assert (copied / "models.lock.toml").read_bytes() == (made[0] / "models.lock.toml").read_bytes()
 
 
 def test_without_a_lock_there_is_nothing_to_check(tmp_path: Path) -> None:

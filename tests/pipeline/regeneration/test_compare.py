@@ -23,6 +23,9 @@ def model(*, accuracy: float = 0.95, weights: int = 1000, **changes: object) -> 
         measured_by="emulated",
         architecture={"channels": 4, "cells": ["|conv3x3~0|"]},
         accuracy=Accuracy(float=0.96, quantized=accuracy, exported=accuracy),
+        spikes_compared=1000,
+        spikes_differing=0,
+        budget={"flash": LockedTerm(estimated_bytes=weights + 5000, measured_bytes=weights + 5004)},
         footprint={
             "flash": {
                 "weights": LockedTerm(estimated_bytes=weights, measured_bytes=weights),
