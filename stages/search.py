@@ -23,7 +23,7 @@ from stages.scores.subject import batch_of
 from stages.searching import cell_by_cell, evolutionary, random_search
 from stages.searching.algorithm import Algorithm, Task, best_of, rank
 from stages.searching.candidates import Candidate, CandidateLog, Evaluator
-from stages.searching.limits import StoppedBy, does_not_fit, smallest_networks, why_not_wider
+from stages.searching.limits import StoppedBy, does_not_fit, smallest_networks, use_of, why_not_wider
 from stages.searching.macro import LADDER, MacroChoices
 from stages.searching.pareto import ParetoPoint, pareto_front
 from stages.searching.short_training import Finalist, halved
@@ -127,7 +127,7 @@ class SearchResult(BaseModel):
     #: What keeps the architecture from being wider, and a sentence that says so.
     stopped_by: StoppedBy
     stopped_because: str
-    #: Candidates that nothing smaller beats, per region.
+    #: Candidates that nothing smaller beats, per region; the region that the architecture fills most comes first.
     pareto: tuple[ParetoPoint, ...]
     #: Candidates that were trained, the winner first; empty unless asked for.
     finalists: tuple[Finalist, ...]
@@ -193,7 +193,7 @@ def result(best: Candidate, finalists: Sequence[Finalist], task: Task, profile: 
         candidates_scored=sum(c.score is not None for c in rated),
         stopped_by=stopped_by,
         stopped_because=because,
-        pareto=pareto_front(rated),
+        pareto=pareto_front(rated, sorted(best.region_bytes, key=lambda name: -use_of(name, best, profile))),
         finalists=tuple(finalists),
     )
 

@@ -52,8 +52,12 @@ def smallest_networks(task: Task) -> list[Candidate]:
 
 def excess(candidate: Candidate, profile: Profile) -> float:
     """Use of the fullest region as a fraction of what is available; infinite where the target cannot run the network."""
-    used = [size / profile.memory[name].available_bytes for name, size in candidate.region_bytes.items()]
-    return max(used, default=inf)
+    return max((use_of(region, candidate, profile) for region in candidate.region_bytes), default=inf)
+
+
+def use_of(region: str, candidate: Candidate, profile: Profile) -> float:
+    """The fraction of what is available of a region that a candidate takes."""
+    return candidate.region_bytes[region] / profile.memory[region].available_bytes
 
 
 def does_not_fit(smallest: Candidate, profile: Profile) -> DoesNotFitError:

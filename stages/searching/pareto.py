@@ -24,11 +24,11 @@ class ParetoPoint(BaseModel):
     architecture: Architecture
 
 
-def pareto_front(candidates: Sequence[Candidate]) -> tuple[ParetoPoint, ...]:
-    """Per region in rising bytes and rising score."""
+def pareto_front(candidates: Sequence[Candidate], regions: Sequence[str]) -> tuple[ParetoPoint, ...]:
+    """Region by region in this order, each in rising bytes and rising score."""
     scored = [c for c in candidates if c.score is not None]
     points: list[ParetoPoint] = []
-    for region in dict.fromkeys(region for c in scored for region in c.region_bytes):
+    for region in regions:
         best = float("-inf")
         here = [c for c in scored if region in c.region_bytes]
         for c in sorted(here, key=lambda c: (c.region_bytes[region], -(c.score or 0.0))):
