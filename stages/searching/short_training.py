@@ -17,6 +17,7 @@ from stages.progress import Progress
 from stages.searching.candidates import Candidate, key_of
 from stages.snn.architecture import Architecture, lower
 from stages.training.config import QuantizeConfig
+from stages.training.results import Epoch
 from targets.profile import Profile
 
 
@@ -41,7 +42,21 @@ def validation_accuracy(
     folder: Path,
     progress: Progress,
 ) -> float:
-    """Trains for some epochs, the learning rate falling to zero within them."""
+    """Trains for some epochs, the learning rate falling to zero within them; the best of them counts."""
+    curve = learning_curve(dataset, profile, architecture, epochs, seed, folder, progress)
+    return max(epoch.validation_accuracy for epoch in curve)
+
+
+def learning_curve(
+    dataset: Dataset,
+    profile: Profile,
+    architecture: Architecture,
+    epochs: int,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> Sequence[Epoch]:
+    """The float training of an architecture, epoch by epoch."""
     from stages.training.phases import Phases
 
     own = folder / f"{hashlib.sha256(key_of(architecture).encode()).hexdigest()[:16]}-{seed}-{epochs}"
@@ -50,7 +65,7 @@ def validation_accuracy(
     phases = Phases(dataset, profile, lower(architecture, profile), config, own, progress)
     with phases.machine():
         _, curve = phases.train_float()
-    return max(epoch.validation_accuracy for epoch in curve)
+    return curve
 
 
 def halved(

@@ -127,6 +127,15 @@ def test_currents_of_several_depths_and_fresh_input_are_worth_something() -> Non
     assert plain < shortcut < fresh
 
 
+def test_some_feedback_is_worth_more_than_none_or_much() -> None:
+    def looped(*sources: int) -> float:
+        back = "".join(f"conv3x3~{source}|" for source in sources)
+        return points(f"|conv3x3~0|{back}+|zero~0|conv3x3~1|{back}+|zero~0|zero~1|conv3x3~2|")
+
+    without, two, four = looped(), looped(2), looped(2, 3)
+    assert without < four < two
+
+
 @given(connected_cells())
 def test_the_names_of_inner_nodes_do_not_matter(cell: Cell) -> None:
     other = cell.canonical()
