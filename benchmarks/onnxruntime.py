@@ -1,162 +1,105 @@
-"""Estimated against measured heap on networks that the estimator was not calibrated with: `python -m benchmarks.onnxruntime`.
+"""The ONNX Runtime family against its bars: `python -m benchmarks.onnxruntime [--jobs N] [VERSION INSTRUCTION_SET]...`.
 
-Prints every term of every network and exits with 1 if a bar is missed: each term at most 3 % high and 1 % low, and the run
-peak of the network of 5 million parameters at most 1.6 bytes per parameter above the control.
+Prints estimated against measured bytes of every held-out network with every runtime (by default 1.10.0, 1.16.3 and 1.31.1, on
+x86-64 and aarch64; what is not this machine's is emulated), then the formats of one large network side by side. Exits with 1 if
+a bar is missed. Measurements are kept in build/bench-onnxruntime, by file contents and runtime: interrupted, it goes on where it
+was; after a change of the runner, `make clean` first.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
+import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 
-from targets.footprint import compare
-from targets.network import (
-    INPUT,
-    READOUT,
-    Connection,
-    Conv,
-    Dense,
-    Input,
-    Network,
-    Neuron,
-    Pool,
-    Population,
-    Shape,
-    Weight,
-)
+from benchmarks.onnxruntime_formats import compare_formats
+from benchmarks.onnxruntime_networks import held_out
+from targets.errors import ToolMissingError
+from targets.footprint import Footprint, compare
+from targets.network import Network
+from targets.network_file import write_atomically
+from targets.onnxruntime.calibrate import settings_of
+from targets.onnxruntime.compile import HEAP_COUNTER
 from targets.onnxruntime.control import zeroed
-from targets.onnxruntime.estimate import estimate
+from targets.onnxruntime.estimate import estimate, footprint_terms
 from targets.onnxruntime.export import write
-from targets.onnxruntime.measure import measure
-from targets.profile import load_profile
+from targets.onnxruntime.heap_model import Heap
+from targets.onnxruntime.machine import obtained_on
+from targets.onnxruntime.measure import companions, peaks
+from targets.onnxruntime.names import FORMS
+from targets.onnxruntime.runtimes import Runtime
+from targets.onnxruntime.settings import Settings
+from targets.profile import Profile, load_profile
 
-BYTES_PER_PARAMETER = 1.6
-FIVE_MILLION = "chain 5M"
-
-Layer = tuple[int, int, int]
-"""Channels, kernel, stride."""
-
-
-def chain(
-    shape: Shape, layers: Sequence[Layer], classes: int, steps: int, pool: int = 0, neuron: Neuron = Neuron()
-) -> Network:
-    """Convolutions one after another, a pool if asked for, a dense readout."""
-    populations: list[Population] = []
-    connections: list[Connection] = []
-    weights: list[Weight] = []
-    source, fed = INPUT, Input(shape)
-    for index, (channels, kernel, stride) in enumerate(layers):
-        weights.append(Weight(f"conv{index}", (channels, shape[0], kernel, kernel), 8))
-        shape = (channels, *((side + 2 * (kernel // 2) - kernel) // stride + 1 for side in shape[1:]))
-        populations.append(Population(f"layer{index}", shape, neuron))
-        connections.append(Connection(source, f"layer{index}", Conv(stride, kernel // 2), f"conv{index}"))
-        source = f"layer{index}"
-    if pool:
-        shape = (shape[0], shape[1] // pool, shape[2] // pool)
-        populations.append(Population("pooled", shape, replace(neuron, keep=0)))
-        connections.append(Connection(source, "pooled", Pool(pool, pool)))
-        source = "pooled"
-    return _closed(populations, connections, weights, source, shape, classes, steps, fed)
+RUNTIMES = [Runtime(version, isa) for version in ("1.10.0", "1.16.3", "1.31.1") for isa in ("x86_64", "aarch64")]
+CACHE = Path("build/bench-onnxruntime")
 
 
-def cells(shape: Shape, widths: Sequence[int], kernel: int, classes: int, steps: int) -> Network:
-    """Two cells in SpikeNAS's manner: a stem, four nodes with skip edges that share weights, a reduction between the cells."""
-    populations: list[Population] = []
-    connections: list[Connection] = []
-    weights: list[Weight] = []
-    source, inner, side = INPUT, shape[0], shape[1]
-    for number, width in enumerate(widths):
-        stem = f"cell{number}_stem"
-        weights.append(Weight(stem, (width, inner, 3, 3), 8))
-        populations.append(Population(stem, (width, side, side)))
-        connections.append(Connection(source, stem, Conv(padding=1), stem))
-        nodes = [stem]
-        for node in range(1, 4):
-            target = f"cell{number}_node{node}"
-            for earlier in nodes[-2:]:
-                weight = f"{earlier}_to_{node}"
-                size = kernel if earlier == nodes[-1] else 1
-                weights.append(Weight(weight, (width, width, size, size), 4))
-                connections.append(Connection(earlier, target, Conv(padding=size // 2), weight))
-            if node == 3:
-                connections += [replace(c, target=target) for c in connections if c.target == nodes[-2]]
-            populations.append(Population(target, (width, side, side)))
-            nodes.append(target)
-        side //= 2
-        reduced = f"cell{number}_pool"
-        populations.append(Population(reduced, (width, side, side), Neuron(keep=0)))
-        connections.append(Connection(nodes[-1], reduced, Pool(2, 2)))
-        source, inner = reduced, width
-    return _closed(populations, connections, weights, source, (inner, side, side), classes, steps, Input(shape))
+def measured(network: Network, profile: Profile) -> Footprint:
+    """As `measure` does, in one process (the heap counts repeat to a few hundred bytes), and kept."""
+    settings: Settings = profile.settings
+    with tempfile.TemporaryDirectory() as folder:
+        base, warm = companions(Path(folder))
+        files = [*base.values(), *write(zeroed(network), Path(folder) / "network").values()]
+        tools = (HEAP_COUNTER.read_bytes(), str(settings.runtime).encode())
+        key = hashlib.sha256(b"".join((*(path.read_bytes() for path in files), *tools))).hexdigest()[:24]
+        path = CACHE / f"{key}.json"
+        if not path.exists():
+            heaps = peaks(settings, files, warm, agreeing=1).heaps
+            write_atomically(path, json.dumps([astuple(heap) for heap in heaps]).encode())
+    heaps = tuple(Heap(*values) for values in json.loads(path.read_bytes()))
+    above = {form: heaps[len(FORMS) + index] - heaps[index] for index, form in enumerate(FORMS)}
+    return Footprint(footprint_terms(above, profile), obtained_on(settings), {})
 
 
-def held_out() -> Mapping[str, Network]:
-    """10 thousand to 5 million parameters, chains and cells, 3x3 to 7x7, 1 to 8 steps."""
-    digits, fashion, colour = (1, 8, 8), (1, 28, 28), (3, 32, 32)
-    return {
-        "digits chain": chain(digits, [(16, 3, 1), (32, 3, 1)], 10, 4, pool=2),
-        "digits cells": cells(digits, (12, 20), 3, 10, 4),
-        "digits cells T1": cells(digits, (16, 32), 3, 10, 1),
-        "digits cells T8 5x5": cells(digits, (8, 14), 5, 10, 8),
-        "fashion chain 7x7": chain(fashion, [(12, 7, 2), (24, 5, 2), (48, 3, 1)], 10, 2),
-        "fashion cells": cells(fashion, (16, 32), 3, 10, 5),
-        "chain 100k": chain(colour, [(24, 5, 2), (48, 5, 2), (64, 3, 2)], 10, 6, neuron=Neuron(96, 7, 0, 16)),
-        "cells 150k": cells(colour, (24, 40), 5, 100, 3),
-        "chain 400k": chain(colour, [(64, 3, 1), (128, 3, 2), (256, 3, 2)], 10, 4, pool=2),
-        "cells 1M": cells(colour, (48, 110), 5, 10, 2),
-        "chain 1M 7x7": chain(colour, [(32, 7, 2), (64, 7, 2), (160, 7, 2), (96, 3, 1)], 20, 8),
-        "chain 2M": chain(colour, [(64, 3, 1), (128, 3, 2), (256, 3, 2), (256, 3, 1), (384, 3, 2)], 100, 1),
-        "cells 3M": cells(colour, (64, 200), 5, 10, 3),
-        FIVE_MILLION: chain(
-            colour, [(64, 3, 2), (128, 3, 1), (256, 3, 2), (512, 3, 2), (512, 3, 1), (256, 3, 1)], 10, 4
-        ),
-        "dense 5M": chain(colour, [(32, 3, 1), (64, 3, 2)], 300, 2),
-    }
+def judge(runtime: Runtime, jobs: int) -> Iterator[str]:
+    """A line for every term, in order; those that miss a bar say so."""
+    board = load_profile("jetson_nano")
+    profile = board.model_copy(update={"settings": settings_of(runtime)})
+    with ThreadPoolExecutor(jobs) as pool:
+        found = pool.map(lambda network: measured(network, profile), held_out().values())
+        for (name, network), footprint in zip(held_out().items(), found, strict=True):
+            for row in compare(estimate(network, profile), footprint, profile.tolerance):
+                difference = row.estimated_bytes / row.measured_bytes - 1
+                yield (
+                    f"{runtime!s:<15}{footprint.obtained:<9}{name:<20}{network.parameters:>11,}  {row.term:<14}"
+                    f"{row.estimated_bytes:>12,}{row.measured_bytes:>12,}{difference:>+9.2%}{'' if row.ok else '  MISSED'}"
+                )
 
 
-def main() -> int:
-    """Prints the table; 1 if a bar is missed."""
-    profile = load_profile("jetson_nano")
+def main(arguments: Sequence[str]) -> int:
+    """Prints the tables; 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.onnxruntime")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("runtime", nargs="*", help="VERSION INSTRUCTION_SET, as often as wanted; by default all six")
+    asked = parser.parse_args(arguments)
+    words = asked.runtime
+    runtimes = [Runtime(*pair) for pair in zip(words[::2], words[1::2], strict=True)] or RUNTIMES
+    print(
+        f"{'runtime':<15}{'by':<9}{'network':<20}{'parameters':>11}  {'term':<14}{'estimated':>12}{'measured':>12}{'off by':>9}"
+    )
     missed = 0
-    print(f"{'network':<22}{'parameters':>11}  {'term':<16}{'estimated':>12}{'measured':>12}{'difference':>11}")
-    for name, network in held_out().items():
-        with tempfile.TemporaryDirectory() as folder:
-            write(zeroed(network), Path(folder))
-            measured = measure(Path(folder), network, profile)
-        for row in compare(estimate(network, profile), measured, profile.tolerance):
-            difference = row.estimated_bytes / row.measured_bytes - 1
-            missed += not row.ok
-            print(
-                f"{name:<22}{network.parameters:>11,}  {row.term:<16}{row.estimated_bytes:>12,}{row.measured_bytes:>12,}"
-                f"{difference:>+11.2%}{'' if row.ok else '  MISSED'}"
-            )
-            if name == FIVE_MILLION and row.term.endswith("running"):
-                per_parameter = row.measured_bytes / network.parameters
-                missed += per_parameter > BYTES_PER_PARAMETER
-                print(f"{'':<35}run peak {per_parameter:.2f} bytes per parameter, at most {BYTES_PER_PARAMETER}")
-    print(f"{missed} bars missed; {', '.join(f'{k}: {v}' for k, v in list(measured.tools.items())[:2])}")
+    for runtime in runtimes:
+        try:
+            for line in judge(runtime, asked.jobs):
+                missed += line.endswith("MISSED")
+                print(line, flush=True)
+        except ToolMissingError as error:
+            missed += 1
+            print(f"{runtime}: not measured, {error.message}; {error.hint}")
+    for line in compare_formats():
+        missed += line.endswith("MISSED")
+        print(line)
+    print(f"{missed} bars missed")
     return 1 if missed else 0
 
 
-def _closed(
-    populations: list[Population],
-    connections: list[Connection],
-    weights: list[Weight],
-    source: str,
-    shape: Shape,
-    classes: int,
-    steps: int,
-    fed: Input,
-) -> Network:
-    size = shape[0] * shape[1] * shape[2]
-    weights.append(Weight("head", (classes, size), 8))
-    connections.append(Connection(source, "readout", Dense(), "head"))
-    populations.append(Population("readout", (classes,), READOUT, fires=False))
-    return Network(fed, tuple(populations), tuple(connections), tuple(weights), steps)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -29,6 +29,7 @@ from pipeline.options import (
     Opset,
     PresetName,
     Ray,
+    Require,
     Seed,
     Settings,
     Target,
@@ -88,6 +89,7 @@ def deploy(
     settings: Settings = None,
     build: Build = Path("build"),
     hardware: Hardware = "",
+    require: Require = None,
     opset: Opset = None,
     until: Annotated[StageName, typer.Option(help="Last stage to run.")] = "verify",
     trained: Trained = None,
@@ -100,7 +102,9 @@ def deploy(
     """All five stages: analyze, search, quantize, export, verify. Done again, it does only what has changed."""
     from pipeline.run import deploy as run
 
-    asked = request(target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists)
+    asked = request(
+        target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists, require
+    )
     run(asked, until, people, explain=explain, as_json=as_json, ray=ray, jobs=jobs)
 
 
@@ -150,6 +154,7 @@ def _stage_command(stage: str, summary: str) -> None:
         jobs: Jobs = 1,
         ray: Ray = None,
         hardware: Hardware = "",
+        require: Require = None,
         opset: Opset = None,
         explain: Explain = False,
         as_json: AsJson = False,
@@ -157,7 +162,7 @@ def _stage_command(stage: str, summary: str) -> None:
         from pipeline.run import deploy as run
 
         asked = request(
-            target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists
+            target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists, require
         )
         run(asked, stage, people, explain=explain, as_json=as_json, ray=ray, jobs=jobs)
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.chain import CHAIN, Job, Stage, folder_name
 from pipeline.manifest import Damaged, Manifest, differences, key_of, output_hashes, write_manifest
 from pipeline.sources import closure
+from stages.venue import venue_of
 from targets.network_file import write_atomically
 
 RESULT = "result.json"
@@ -133,6 +134,7 @@ def stage_inputs(job: Job, stage: Stage[Any], earlier: Mapping[str, Manifest]) -
     code = closure(modules, (f"targets/{family}",) if stage.doors else ())
     config = getattr(job.configs, stage.name, None)
     profile = job.profile.model_dump(mode="json", exclude=set(stage.blind_to | _FOR_PEOPLE))
+    venue = venue_of(job.profile, None) if "measure" in stage.doors else None
     return {
         "config": {} if config is None else config.model_dump(mode="json"),
         "profile": _without_sources(profile),
@@ -140,6 +142,7 @@ def stage_inputs(job: Job, stage: Stage[Any], earlier: Mapping[str, Manifest]) -
         "results": dict(_needed(stage, earlier)),
         "source": dict(code.files),
         "tools": code.tools(),
+        "venue": {"obtained": venue.obtained, "shortfall": venue.shortfall} if venue else {},
     }
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pipeline.sources import ROOT, closure
 from targets.errors import ToolMissingError
-from targets.families import FAMILIES, Family
+from targets.families import FAMILIES, Family, family_named
 from targets.profile import load_profile
 from targets.sizes import format_size
 
@@ -42,7 +42,11 @@ def examine(target: str | None, build: Path, console: Console) -> None:
         ToolMissingError: something is missing; the hint is the command that installs it.
     """
     families = [load_profile(target).family] if target else [family.name for family in FAMILIES]
-    checks = [*_machine(build), *_libraries([family for family in FAMILIES if family.name in families])]
+    checks = [
+        *_machine(build),
+        *_tools(target),
+        *_libraries([family for family in FAMILIES if family.name in families]),
+    ]
     out = Console()
     for check in checks:
         mark = "[red]✗[/]" if check.remedy else "[green]✓[/]"
@@ -62,6 +66,15 @@ def _machine(build: Path) -> Iterator[Check]:
     yield Check(f"disk at {build}", f"{format_size(free)} free", "" if free > _LEAST_FREE_BYTES else "free some space")
     writable = os.access(folder, os.W_OK)
     yield Check(f"writing to {build}", "allowed" if writable else "refused", "" if writable else "use --build DIR")
+
+
+def _tools(target: str | None) -> Iterator[Check]:
+    """What running as the target does needs; without a target, nothing is asked for."""
+    if target is None:
+        return
+    profile = load_profile(target)
+    for name, found, remedy in family_named(profile.family).tools(profile):
+        yield Check(name, found, remedy)
 
 
 def _libraries(families: list[Family]) -> Iterator[Check]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.request import Preset, Request, parse_budget, parse_settings
+from targets.footprint import MeasuredBy
 
 Target = Annotated[str, typer.Argument(help="Name of a shipped profile, or the path of your own: ./my_board.toml")]
 Targets = Annotated[
@@ -49,6 +50,12 @@ Hardware = Annotated[
     ),
 ]
 Opset = Annotated[int | None, typer.Option(help="Opset of the ONNX files; the profile says what the board loads.")]
+Require = Annotated[
+    MeasuredBy | None,
+    typer.Option(
+        "--require", help="How the memory must be measured, else it ends with 5; by default as this machine can."
+    ),
+]
 Explain = Annotated[bool, typer.Option("--explain", help="Say for every stage why it ran or was kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout; words for people go to stderr.")]
 
@@ -66,12 +73,13 @@ def request(
     opset: int | None = None,
     trained: int | None = None,
     finalists: int | None = None,
+    require: MeasuredBy | None = None,
 ) -> Request:
     """The parsed options.
 
     Raises:
         ConfigurationError: --budget or --set cannot be read.
     """
-    named = {"analyze.trained": trained, "search.finalists": finalists}
+    named = {"analyze.trained": trained, "search.finalists": finalists, "verify.require": require}
     values = parse_settings(settings or []) | {path: value for path, value in named.items() if value is not None}
     return Request(target, dataset, data, seed, preset, parse_budget(budget), values, build, hardware, opset)

@@ -21,6 +21,7 @@ from pipeline.report import files
 from pipeline.report.assemble import assemble
 from pipeline.request import Request
 from pipeline.summary import print_summary
+from stages.venue import venue_of
 from stages.verify import Verification, require_verified
 
 
@@ -59,12 +60,15 @@ def _run(
     asked: Request, until: str, console: Console, *, explain: bool, ray: str | None, jobs: int
 ) -> tuple[Job, dict[str, Manifest]]:
     job = Job.of(asked)
+    venue = venue_of(job.profile, job.configs.verify.require)
     console.print(
         f"[bold]spikeport[/] {job.profile.name} · {asked.dataset} · seed {asked.seed} · {asked.preset}"
         f"  [dim]{job.folder.path}[/]",
         highlight=False,
         soft_wrap=True,
     )
+    if venue.shortfall and until == CHAIN[-1].name:
+        console.print(f"[yellow]warning[/] {venue.shortfall}; {venue.command}", highlight=False, soft_wrap=True)
     watcher = ConsoleWatcher(console, explain)
     try:
         with watcher.live(), helpers(asked.build, ray, jobs):

@@ -80,6 +80,8 @@ def _memory(report: Report) -> Table:
 def _paths(report: Report, page: Path) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row("[dim]measured[/]", _WHERE[report.measured_by])
+    if report.shortfall:
+        table.add_row("[yellow]warning[/]", report.shortfall)
     for name, path in report.artifacts.items():
         table.add_row(f"[dim]{name}[/]", str(page.parent / path))
     table.add_row("[dim]report[/]", f"[bold]{page}[/]")

@@ -21,6 +21,7 @@ from stages.examples import Example, examples_of
 from stages.on_hardware import OnHardware, on_hardware, require_equal
 from stages.parity import Parity, compare_traces
 from stages.progress import Progress
+from stages.venue import require, venue_of
 from targets.errors import FootprintError, ParityError, VerificationError
 from targets.families import Family, family_named
 from targets.footprint import Comparison, Footprint, MeasuredBy, Tolerance, compare
@@ -51,6 +52,8 @@ class VerifyConfig(Record):
     trace_memory: ByteSize = 128 * 1024**2
     #: Test images of which scores and spikes are kept for the report.
     examples: NonNegativeInt = 6
+    #: How the memory must be measured; anything else is an error. None: as this machine can, and said in the report.
+    require: MeasuredBy | None = None
     #: Test images of which single inferences are timed.
     timed: PositiveInt = 40
 
@@ -120,6 +123,8 @@ class Verification(Record):
     tools: Mapping[str, str]
     activity: Activity
     examples: tuple[Example, ...]
+    #: In what the runtime here is not that of the target; "" for nothing.
+    shortfall: str = ""
     #: The run on a board, where one is named.
     hardware: OnHardware | None = None
     #: Not part of the stored result, which is the same however fast a machine is: see LATENCIES.
@@ -147,10 +152,11 @@ def verify(
     Raises:
         ParityError: no neuron fires, or the artifact's traces cannot be compared: nothing would be proved.
         FootprintError: estimate and measurement do not have the same terms, or one of them is zero.
+        ToolMissingError: it is not measured as `config.require` says.
     """
-    family = family_named(profile.family)
+    family, venue = family_named(profile.family), venue_of(profile, config.require)
     replay = _Replay(network)
-    for first, golden, actual, part in _batches(network, profile, folder, dataset.test, config, family):
+    for first, golden, actual, part in _batches(network, venue.profile, folder, dataset.test, config, family):
         replay.add(first, golden, actual, part)
         progress("replaying the test set on the target's runtime", first + len(part), len(dataset.test))
     replay.require_spikes()
@@ -158,9 +164,11 @@ def verify(
     hardware: OnHardware | None = None
     latencies: tuple[Latency, ...] = ()
     if profile.measure.hardware is None:
+        profile = venue.profile
         measured = family.measure(folder, network, profile)
     else:
         hardware, measured, profile, latencies = on_hardware(network, profile, folder, dataset.test)
+    require(measured.obtained, config.require, venue)
     progress("measuring memory", 1, 1)
     estimated = family.estimate(network, profile)
     timed = dataset.test.images[: config.timed]
@@ -176,6 +184,7 @@ def verify(
         tools=dict(sorted(measured.tools.items())),
         activity=replay.activity(),
         examples=tuple(replay.examples[: config.examples]),
+        shortfall=f"{venue.shortfall} ({venue.command})" if venue.shortfall else "",
         hardware=hardware,
         latencies=(*latencies, *family.latencies(folder, network, profile, timed)),
         instructions=family.instructions(folder, network, profile, timed),

@@ -8,6 +8,8 @@ A family is a folder `targets/<name>/` with
     export.py     export(network, profile, folder)           writes the artifact, returns its files by name
     measure.py    measure(folder, network, profile)          a Footprint of the artifact, with how it was obtained
                   execute(folder, network, profile, inputs)  a Trace of the artifact running: spikes, membranes, scores
+                  venue(profile)                             a Venue: how this machine runs and measures the artifact
+                  missing_tools(profile)                     what the venue needs, for `doctor`; may be absent
     weights.py    weights(network, profile)                  how many bits a weight has, takes, and is executed with
 
 and, where it can,
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.errors import ConfigurationError
-from targets.footprint import Footprint
+from targets.footprint import Footprint, Venue
 from targets.network import Network
 from targets.reference import Trace
 
@@ -86,6 +88,16 @@ class Family:
         """Runs the exported artifact on inputs as `targets.reference.run` takes them."""
         door: Callable[[Path, Network, Profile, NDArray[np.uint8]], Trace] = self._door("measure", "execute")
         return door(folder, network, profile, inputs)
+
+    def venue(self, profile: Profile) -> Venue:
+        """How this machine runs and measures the profile's artifacts; `execute` and `measure` take the venue's profile."""
+        door: Callable[[Profile], Venue] = self._door("measure", "venue")
+        return door(profile)
+
+    def tools(self, profile: Profile) -> Sequence[tuple[str, str, str]]:
+        """What the venue needs beside Python packages: a name, what was found, and the command where that is not enough."""
+        door = getattr(importlib.import_module(f"targets.{self.name}.measure"), "missing_tools", None)
+        return () if door is None else tuple(door(profile))
 
     def weights(self, network: Network, profile: Profile) -> tuple[StoredWeight, ...]:
         """Every weight tensor as the target keeps and executes it."""

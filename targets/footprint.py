@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat
 
 from targets.errors import FootprintError
 from targets.sizes import ByteSize, format_size
+
+if TYPE_CHECKING:
+    from targets.profile import Profile
 
 MeasuredBy = Literal["estimated", "runtime", "emulated", "simulated", "hardware"]
 """How a footprint was obtained: the real runtime on this machine, an emulated core, a simulator, or the real board."""
@@ -51,6 +54,19 @@ class Footprint:
                 moments[term.moment] = moments.get(term.moment, 0) + term.size_bytes
         resident = moments.pop("")
         return resident + max(moments.values(), default=0)
+
+
+@dataclass(frozen=True)
+class Venue:
+    """How this machine runs and measures a target's artifact."""
+
+    obtained: MeasuredBy
+    #: The profile as it is run here; where `shortfall` is empty, the target's own.
+    profile: Profile
+    #: In what the run is not that of the target, in one sentence.
+    shortfall: str = ""
+    #: The one command that mends this.
+    command: str = ""
 
 
 class Tolerance(BaseModel):

@@ -57,6 +57,7 @@ def assemble(job: Job, manifests: Mapping[str, Manifest]) -> Report:
         ok=verification.ok and _training_differs(quantized) == 0,
         measured_by=verification.measured_by,
         measured_with=verification.tools,
+        shortfall=verification.shortfall,
         accuracy=Accuracy(
             float=quantized.float_network.test_accuracy,
             quantized=quantized.integer_network.test_accuracy,

@@ -162,6 +162,8 @@ class Report(Record):
     ok: bool
     measured_by: MeasuredBy
     measured_with: Mapping[str, str]
+    #: In what the runtime that measured is not that of the target, and what mends it; "" for nothing.
+    shortfall: str = ""
     accuracy: Accuracy
     parity: ParityCounts
     footprint: tuple[TermRow, ...]

@@ -24,7 +24,7 @@ from targets.cortex_m.platform import platform_for
 from targets.cortex_m.settings import Settings
 from targets.cortex_m.toolchain import Toolchain
 from targets.errors import ParityError
-from targets.footprint import Footprint, Term
+from targets.footprint import Footprint, Term, Venue
 from targets.network import Network
 from targets.network_file import write_atomically
 from targets.profile import Profile
@@ -40,6 +40,11 @@ class Run:
     instructions: int
     stack_bytes: int
     painted_bytes: int
+
+
+def venue(profile: Profile) -> Venue:
+    """Everywhere the same: a core that Unicorn emulates."""
+    return Venue("emulated", profile)
 
 
 def measure(folder: Path, network: Network, profile: Profile) -> Footprint:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.errors import ParityError
-from targets.footprint import Footprint
+from targets.footprint import Footprint, Venue
 from targets.loihi.estimate import Variable, footprint
 from targets.loihi.lava_process import observed
 from targets.loihi.observation import Observation, read
@@ -28,6 +28,11 @@ _START_SECONDS = 120.0
 _STEPS_PER_SECOND = 1.0
 #: What one run observes and is fed; more samples are run in batches.
 _BATCH_BYTES = 256 * 1024**2
+
+
+def venue(profile: Profile) -> Venue:
+    """Everywhere the same: Lava's simulator."""
+    return Venue("simulated", profile)
 
 
 def execute(folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]) -> Trace:

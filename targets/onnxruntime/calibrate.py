@@ -1,8 +1,8 @@
-"""Measures what the objects of a session cost in this machine's runtime: `python -m targets.onnxruntime.calibrate [--shipped]`.
+"""Measures what a session's objects cost: `python -m targets.onnxruntime.calibrate [VERSION INSTRUCTION_SET] [--shipped]`.
 
-Goes in: the installed ONNX Runtime. Comes out: its entry in a calibration table. Sessions of made-up networks are measured as
-`measure` does; what is known (tensors, by the runtime's rules) is subtracted, the rest is fitted by least squares of the relative
-error, in bytes per feature. Takes about a minute.
+Goes in: an ONNX Runtime, this machine's by default. Comes out: its entry in a calibration table. Sessions of made-up networks are
+measured as `measure` does; what is known (tensors, by the runtime's rules) is subtracted, the rest is fitted by least squares of
+the relative error, in bytes per feature. Takes a minute or two; another instruction set is emulated.
 """
 
 from __future__ import annotations
@@ -31,20 +31,23 @@ from targets.network import (
     Weight,
 )
 from targets.network_file import write_atomically
-from targets.onnxruntime.calibration import SHIPPED, key, native_runtime, own_table, read_table, table_bytes
+from targets.onnxruntime.calibration import SHIPPED, own_table, read_table, table_bytes
 from targets.onnxruntime.control import control, zeroed
 from targets.onnxruntime.export import write
 from targets.onnxruntime.graph import Graph
-from targets.onnxruntime.heap_model import Constants, Heap, features, known_bytes, objects
+from targets.onnxruntime.heap_model import Constants, Heap, Loader, features, known_bytes, known_run_bytes, objects
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.measure import companions, peaks
 from targets.onnxruntime.names import FORMS, Form
+from targets.onnxruntime.runtimes import Runtime, native_runtime
+from targets.onnxruntime.settings import Settings
+from targets.profile import load_profile
 
 #: Which features may explain a moment. Loading's early moments know nodes and names only.
 EXPLAINING = {
     "reading": ("session", "nodes", "constants", "name_characters"),
     "converting": ("session", "ready_objects", "nodes", "constants", "converted_constants"),
-    "ready": tuple(features(lower(control(), "whole"))),
+    "ready": tuple(features(lower(control(), "whole"), Loader(keeps_parsed=False, old_strings=False))),
     "finishing": (
         "session",
         "nodes",
@@ -57,37 +60,57 @@ EXPLAINING = {
     "running": ("session", "node_inputs", "constants", "inputs", "outputs"),
 }
 ROUNDS = 8
-NETWORKS = 240
+#: Its emulated core runs what is not of this machine's instruction set.
+BOARD = "jetson_nano"
+NETWORKS = 150
 
 
 def main() -> None:
     """Measures, fits, writes the table and says how well it fits."""
+    words = [word for word in sys.argv[1:] if word != "--shipped"]
+    runtime = Runtime(*words) if words else native_runtime()
     networks = [network(seed) for seed in range(NETWORKS)]
-    base, graphs, measured = measurements(networks)
+    base, graphs, measured = measurements(settings_of(runtime), networks)
     constants = fitted(base, graphs, measured)
     path = SHIPPED if "--shipped" in sys.argv[1:] else own_table()
-    name = key(*native_runtime())
-    write_atomically(path, table_bytes({**read_table(path), name: constants}))
-    sys.stdout.write(f"{path}: {name}, from {len(graphs)} sessions\n")
+    write_atomically(path, table_bytes({**read_table(path), str(runtime): constants}))
+    sys.stdout.write(f"{path}: {runtime}, from {len(graphs)} sessions\n")
 
 
-def measurements(networks: Sequence[Network]) -> tuple[dict[Form, Heap], list[Graph], list[Heap]]:
+def settings_of(runtime: Runtime) -> Settings:
+    """Settings under which that runtime runs here: on a core of the oldest boards, where it has to be emulated."""
+    board: Settings = load_profile(BOARD).settings
+    return board.model_copy(update={"version": runtime.version, "instruction_set": runtime.instruction_set})
+
+
+def measurements(settings: Settings, networks: Sequence[Network]) -> tuple[dict[Form, Heap], list[Graph], list[Heap]]:
     """The control, then both forms of every network, as graphs and measured."""
     with tempfile.TemporaryDirectory() as folder:
         base, warm = companions(Path(folder))
         files = [write(zeroed(each), Path(folder) / str(index)) for index, each in enumerate(networks)]
-        counted = peaks([paths[form] for paths in (base, *files) for form in FORMS], warm)
+        paths = [paths[form] for paths in (base, *files) for form in FORMS]
+        counted = peaks(settings, paths, warm).heaps
     controls = dict(zip(FORMS, counted, strict=False))
-    return controls, [lower(each, form) for each in networks for form in FORMS], counted[len(FORMS) :]
+    return controls, [lower(each, form) for each in networks for form in FORMS], list(counted[len(FORMS) :])
 
 
 def fitted(base: dict[Form, Heap], graphs: Sequence[Graph], measured: Sequence[Heap]) -> Constants:
-    """Constants under which the model comes closest to the measurements.
+    """Constants under which the model comes closest to the measurements, with the loader that explains them best."""
+    run = [known_run_bytes(graph) for graph in graphs]
+    loaders = [Loader(keeps_parsed, old) for keeps_parsed in (False, True) for old in (False, True)]
+    return min((_fitted(base, graphs, measured, run, loader) for loader in loaders), key=lambda found: found[1])[0]
+
+
+def _fitted(
+    base: dict[Form, Heap], graphs: Sequence[Graph], measured: Sequence[Heap], known_run: Sequence[int], loader: Loader
+) -> tuple[Constants, float]:
+    """The fit for one loader, and the mean squared relative error of loading.
 
     Which of the three moments of loading was the highest is not measured: it is taken from the fit so far, and fitted again.
     """
-    known = {moment: np.array([known_bytes(graph)[moment] for graph in graphs], float) for moment in EXPLAINING}
-    columns = [dict(features(graph)) for graph in graphs]
+    by_graph = [known_bytes(graph, loader) for graph in graphs]
+    known = {moment: np.array([each[moment] for each in by_graph], float) for moment in by_graph[0]}
+    columns = [dict(features(graph, loader)) for graph in graphs]
     load, ready, run = (
         np.array([getattr(h, n) for h in measured], float) for n in ("load_bytes", "ready_bytes", "run_bytes")
     )
@@ -95,20 +118,21 @@ def fitted(base: dict[Form, Heap], graphs: Sequence[Graph], measured: Sequence[H
     found = {"ready": _fit("ready", columns, ready - known["ready"], ready, everything)}
     for column in columns:
         column["ready_objects"] = objects(found["ready"], column)
-    found["running"] = _fit("running", columns, run - ready - known["running"], run, everything)
+    found["running"] = _fit("running", columns, run - ready - np.array(known_run, float), run, everything)
     # At first, as seen in a log of one load: parsing costs 2 KB a node, conversion happens with 85 % of the objects there.
     guess = {
         "reading": known["reading"] + 2000.0 * np.array([column["nodes"] for column in columns]),
         "converting": known["converting"] + 0.85 * (ready - known["ready"]),
-        "finishing": 1.02 * ready,
+        "finishing": 1.02 * ready + known["finishing"],
     }
-    start = {**known, "finishing": ready}
+    start = {**known, "finishing": ready + known["finishing"]}
     for _ in range(ROUNDS):
         highest = np.argmax(list(guess.values()), axis=0)
         for index, moment in enumerate(list(guess)):
             found[moment] = _fit(moment, columns, load - start[moment], load, highest == index)
             guess[moment] = start[moment] + np.array([objects(found[moment], column) for column in columns])
-    return Constants(control=base, **found)
+    error = np.mean((np.max(list(guess.values()), axis=0) / load - 1) ** 2)
+    return Constants(control=base, loader=loader, **found), float(error)
 
 
 def _fit(
@@ -128,7 +152,7 @@ def network(seed: int) -> Network:
     """A made-up network: a chain of convolutions with skips, pools and feedback here and there, narrow or wide."""
     rng = np.random.default_rng(seed)
     wide = seed % 3 == 0
-    side = int(rng.choice([2, 4, 8] if wide else [4, 8, 16]))
+    side = int(rng.choice([2, 4] if wide else [4, 8, 12]))
     neuron = Neuron(int(rng.choice([0, 32, 64, 96, 127, 128])), 7, 0, int(rng.choice([12, 16, 24, 32])))
     if neuron.state_bits == 32:
         neuron = replace(neuron, keep=32)
@@ -166,7 +190,9 @@ def network(seed: int) -> Network:
     weights.append(Weight("head", (classes, inner * side * side), 8))
     connections.append(Connection(source, "readout", Dense(), "head"))
     populations.append(Population("readout", (classes,), READOUT, fires=False))
-    return Network(Input(shape), tuple(populations), tuple(connections), tuple(weights), int(rng.integers(1, 9)))
+    return Network(
+        Input(shape), tuple(populations), tuple(connections), tuple(weights), int(rng.integers(1, 5 if wide else 9))
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from targets.footprint import Footprint, Term
 from targets.network import Network
-from targets.onnxruntime.calibration import constants_of, key, native_runtime
+from targets.onnxruntime.calibration import constants_of
 from targets.onnxruntime.heap_model import Constants, Heap, heap
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.names import FORMS, Form
@@ -16,15 +16,15 @@ from targets.profile import Profile
 
 
 def estimate(network: Network, profile: Profile) -> Footprint:
-    """Peaks of loading and running `whole.onnx` and `step.onnx`, for the runtime that `measure` will use.
+    """Peaks of loading and running `whole.onnx` and `step.onnx`, for the profile's runtime.
 
     Raises:
-        ToolMissingError: that runtime is not installed or was never calibrated.
+        ToolMissingError: that runtime was never calibrated.
     """
-    version, instruction_set = native_runtime()
-    constants = constants_of(version, instruction_set)
+    runtime = profile.settings.runtime
+    constants = constants_of(runtime)
     peaks = {form: above_control(network, form, constants) for form in FORMS}
-    return Footprint(footprint_terms(peaks, profile), "estimated", {"onnxruntime": key(version, instruction_set)})
+    return Footprint(footprint_terms(peaks, profile), "estimated", {"onnxruntime": str(runtime)})
 
 
 def above_control(network: Network, form: Form, constants: Constants) -> Heap:

@@ -17,7 +17,7 @@ import numpy as np
 from targets.errors import ConfigurationError, InternalError, UnsupportedOperationError
 from targets.network import INPUT, Network
 from targets.network_file import digest, write_atomically
-from targets.onnxruntime import names
+from targets.onnxruntime import checksums, names
 from targets.onnxruntime.graph import Attribute, Graph, Node, Tensor
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.names import FORMS, Form
@@ -38,7 +38,7 @@ def file_name(form: Form) -> str:
 
 
 def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
-    """Writes both files into `folder` and returns their paths by form.
+    """Writes both files and SHA256SUMS into `folder`; returns the paths, by form and "checksums".
 
     Raises:
         ConfigurationError: the network has no values.
@@ -50,16 +50,18 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
     if found:
         lines = "".join(f"\n  - {finding}" for finding in found)
         raise UnsupportedOperationError(f"the network cannot run on {profile.name}:{lines}", found[0].hint)
-    return {str(form): path for form, path in write(network, folder, profile.name).items()}
+    paths = {str(form): path for form, path in write(network, folder, profile.name).items()}
+    return {**paths, "checksums": folder / checksums.NAME}
 
 
 def write(network: Network, folder: Path, profile_name: str = "") -> Mapping[Form, Path]:
-    """Writes both files, without asking whether they fit a board; returns their paths by form."""
+    """Writes both files and their checksums, without asking whether they fit a board; returns their paths by form."""
     paths = {}
     for form in FORMS:
         model = to_model(lower(network, form), metadata(network, profile_name, form))
         paths[form] = folder / file_name(form)
         write_atomically(paths[form], model.SerializeToString(deterministic=True))
+    checksums.write_sums(folder, paths.values())
     return paths
 
 

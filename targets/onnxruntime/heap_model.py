@@ -5,7 +5,8 @@ Goes in: a `Graph`, `Constants`. Comes out: the peak of loading and the peak of 
 Loading passes three moments, each of which can be the highest (seen by logging every allocation of a load):
 
 1. reading: the file, or 4 MiB of it, is in memory while the parser copies the weights out of it;
-2. converting: one weight after another becomes a tensor before its parsed copy goes, so the largest is there twice;
+2. converting: one weight after another becomes a tensor. Today its parsed copy goes at once, so that one weight is there
+   twice; 1.10 keeps all parsed copies until the session is ready, so that every weight is;
 3. ready: weights once, and the session's own objects (nodes, values, plans, kernels), the larger part for a small network.
 
 Running adds inputs, the frame of a run and the buffers of `targets.onnxruntime.planner`.
@@ -13,15 +14,18 @@ Running adds inputs, the frame of a run and the buffers of `targets.onnxruntime.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from targets.onnxruntime import planner
 from targets.onnxruntime.graph import Graph
 from targets.onnxruntime.names import Form
 
-#: Shorter strings lie inside their owner (libstdc++), longer ones in a block of their own.
+#: Shorter strings lie inside their owner, longer ones in a block of their own: libstdc++ since GCC 5.
 INLINE_CHARACTERS = 15
+#: Before, and in builds for CentOS 7 (all of ONNX Runtime's before 1.17): every string is a block with this header and an end
+#: mark, and one larger than a page is rounded up to pages, less what malloc was thought to add (bits/basic_string.tcc).
+HEADER_BYTES, PAGE_BYTES, MALLOC_BYTES = 24, 4096, 32
 #: Objects are counted this much larger than fitted: a low estimate is the unsafe one, and the fit leaves about 0.5 % of them
 #: unexplained. Tensors are not fitted and get no margin.
 MARGIN = 1.01
@@ -49,6 +53,25 @@ class Heap:
 
 
 @dataclass(frozen=True)
+class Loader:
+    """In what builds of the runtime differ, besides sizes."""
+
+    #: Whether the parsed copies of all weights stay until all are converted.
+    keeps_parsed: bool
+    #: Whether strings are of the kind before GCC 5.
+    old_strings: bool
+
+    def string_bytes(self, length: int) -> int:
+        """Heap that a string of so many characters takes."""
+        if not self.old_strings:
+            return planner.block_bytes(length + 1) if length > INLINE_CHARACTERS else 0
+        size = length + 1 + HEADER_BYTES
+        if size + MALLOC_BYTES > PAGE_BYTES:
+            size += PAGE_BYTES - (size + MALLOC_BYTES) % PAGE_BYTES
+        return planner.block_bytes(size)
+
+
+@dataclass(frozen=True)
 class Constants:
     """Bytes per feature of a graph, for each moment; measured once per runtime version and instruction set."""
 
@@ -60,20 +83,22 @@ class Constants:
     ready: Mapping[str, float]
     finishing: Mapping[str, float]
     running: Mapping[str, float]
+    loader: Loader
 
 
 def heap(graph: Graph, constants: Constants) -> Heap:
     """The estimate for one graph, its control not yet subtracted."""
-    counted = dict(features(graph))
+    counted = dict(features(graph, constants.loader))
     counted["ready_objects"] = objects(constants.ready, counted)
-    base = known_bytes(graph)
+    base = known_bytes(graph, constants.loader)
 
     def at(moment: str) -> float:
         return base[moment] + MARGIN * objects(getattr(constants, moment), counted)
 
     ready = at("ready")
     load = max(at("reading"), at("converting"), ready + at("finishing"))
-    return Heap(round(load), round(ready), round(ready + at("running")))
+    run = ready + known_run_bytes(graph) + MARGIN * objects(constants.running, counted)
+    return Heap(round(load), round(ready), round(run))
 
 
 def objects(sizes: Mapping[str, float], counted: Mapping[str, float]) -> float:
@@ -81,21 +106,36 @@ def objects(sizes: Mapping[str, float], counted: Mapping[str, float]) -> float:
     return sum(size * counted[name] for name, size in sizes.items())
 
 
-def known_bytes(graph: Graph) -> Mapping[str, int]:
-    """What is known of each moment without calibration: tensors, by the runtime's rules. Finishing and running add to ready."""
-    stored = [planner.block_bytes(constant.tensor.size_bytes) for constant in graph.constants]
-    converted = [block for block in stored if block > INLINE_CONSTANT_BYTES]
-    fed = sum(planner.block_bytes(tensor.size_bytes) for tensor in graph.inputs)
+def known_bytes(graph: Graph, loader: Loader) -> Mapping[str, int]:
+    """What is known of each moment without calibration: tensors, by the runtime's rules. Finishing adds to ready."""
+    sizes = [constant.tensor.size_bytes for constant in graph.constants]
+    stored = sum(planner.block_bytes(size) for size in sizes)
+    parsed = sum(loader.string_bytes(size) for size in sizes)
+    both = sum(loader.string_bytes(size) for size in sizes if size > INLINE_CONSTANT_BYTES)
     return {
-        "reading": min(graph.constant_bytes, READ_BUFFER_BYTES) + sum(stored),
-        "converting": sum(stored) + max(converted, default=0),
-        "ready": sum(stored),
-        "finishing": 0,
-        "running": fed + planner.peak_bytes(graph),
+        "reading": min(graph.constant_bytes, READ_BUFFER_BYTES) + parsed,
+        "converting": stored + both if loader.keeps_parsed else _converting_bytes(sizes, loader),
+        "ready": stored,
+        "finishing": both if loader.keeps_parsed else 0,
     }
 
 
-def features(graph: Graph) -> Mapping[str, float]:
+def known_run_bytes(graph: Graph) -> int:
+    """What running adds to ready without calibration: the inputs and the buffers of a run."""
+    return sum(planner.block_bytes(tensor.size_bytes) for tensor in graph.inputs) + planner.peak_bytes(graph)
+
+
+def _converting_bytes(sizes: Sequence[int], loader: Loader) -> int:
+    """The most that tensors and parsed weights take while one after another is converted, in the order of the file."""
+    live = peak = sum(loader.string_bytes(size) for size in sizes)
+    for size in sizes:
+        live += planner.block_bytes(size)
+        peak = max(peak, live)
+        live -= loader.string_bytes(size)
+    return peak
+
+
+def features(graph: Graph, loader: Loader) -> Mapping[str, float]:
     """What the session's objects are counted by: nodes, values, names, and the sizes that its hash tables grow to."""
     nodes, stored, values = len(graph.nodes), len(graph.constants), len(graph.tensors)
     result: dict[str, float] = {
@@ -108,19 +148,15 @@ def features(graph: Graph) -> Mapping[str, float]:
         "converted_constants": sum(c.tensor.size_bytes > INLINE_CONSTANT_BYTES for c in graph.constants),
         "inputs": len(graph.inputs),
         "outputs": len(graph.outputs),
-        "result_name_blocks": sum(_name_bytes(node.output) for node in graph.nodes),
-        "used_name_blocks": sum(_name_bytes(name) for node in graph.nodes for name in node.inputs),
-        "constant_name_blocks": sum(_name_bytes(constant.tensor.name) for constant in graph.constants),
+        "result_name_blocks": sum(loader.string_bytes(len(node.output)) for node in graph.nodes),
+        "used_name_blocks": sum(loader.string_bytes(len(name)) for node in graph.nodes for name in node.inputs),
+        "constant_name_blocks": sum(loader.string_bytes(len(constant.tensor.name)) for constant in graph.constants),
         "name_characters": sum(len(name) for node in graph.nodes for name in (*node.inputs, node.output, node.output)),
     }
     for what, count in (("nodes", nodes), ("constants", stored), ("values", values)):
         for kind, grown in _GROWTH.items():
             result[f"{kind}_{what}"] = grown(count)
     return result
-
-
-def _name_bytes(name: str) -> int:
-    return planner.block_bytes(len(name) + 1) if len(name) > INLINE_CHARACTERS else 0
 
 
 def _power_of_two(count: int) -> int:

@@ -1,72 +1,70 @@
-"""Measures the exported files on this machine's ONNX Runtime: the heap, counted exactly, in fresh processes.
+"""Measures the exported files on the profile's ONNX Runtime: the heap, counted exactly, in fresh processes.
 
-Goes in: the artifact's folder. Comes out: the terms of `estimate`, measured: native, without arena, memory pattern and optimizer,
-one thread, above the control network, as three fresh processes agree. The default session is reported beside them; its arena
-grows in powers of two, so it is not estimated. `execute` is the family's other door, see `targets.onnxruntime.execute`.
+Goes in: the artifact's folder. Comes out: the terms of `estimate`, measured: emulated or natively, without arena, memory
+pattern and optimizer, one thread, above the control network, as fresh processes agree. The default session is reported beside
+them; its arena grows in powers of two, so it is not estimated. `execute` is the family's other door, see
+`targets.onnxruntime.execute`; `venue` says where both happen on this machine.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from statistics import median
 
-from targets.errors import ConfigurationError, VerificationError
 from targets.footprint import Footprint
 from targets.network import Network
-from targets.onnxruntime.calibration import key, native_runtime
+from targets.onnxruntime import running
+from targets.onnxruntime.artifact import read_artifact
 from targets.onnxruntime.control import control, warm_ups
 from targets.onnxruntime.estimate import footprint_terms
 from targets.onnxruntime.execute import execute
 from targets.onnxruntime.export import file_name, write
-from targets.onnxruntime.heap_counter import counting_environment
 from targets.onnxruntime.heap_model import Heap
+from targets.onnxruntime.machine import missing_tools, obtained_on, venue
 from targets.onnxruntime.names import FORMS, Form
-from targets.onnxruntime.session import read_model
+from targets.onnxruntime.running import Report
+from targets.onnxruntime.settings import Settings
 from targets.profile import Profile
 from targets.sizes import format_size
 
-__all__ = ["execute", "measure"]
+__all__ = ["execute", "measure", "missing_tools", "venue"]
 
 #: Fresh processes that have to agree on every byte.
-AGREEING = 3
-SECONDS = 600
-ROOT = Path(__file__).parent.parent.parent
+AGREEING = 2
 
 
 def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
     """Peaks of loading and running both files of an export.
 
     Raises:
-        ConfigurationError: a file is damaged.
+        ConfigurationError: a file was altered or is damaged.
         UnsupportedOperationError: a file is above the board's opset or IR.
-        ToolMissingError: the heap counter cannot be built, or the runtime is not installed.
+        ToolMissingError: the runtime or the emulator is not installed, or the heap counter cannot be built.
     """
-    paths = {form: folder / file_name(form) for form in FORMS}
-    for path in paths.values():
-        read_model(path, profile.settings)
+    settings: Settings = profile.settings
+    read_artifact(folder, settings)
     with tempfile.TemporaryDirectory() as scratch:
         base, warm = companions(Path(scratch))
-        own = [_beside_control(path, Path(scratch)) for path in paths.values()]
-        counted = peaks([*base.values(), *own], warm)
-        default = peaks([*base.values(), *own], warm, default=True)
-    above = _above(counted)
-    version, instruction_set = native_runtime()
+        own = [_beside_control(folder / file_name(form), Path(scratch)) for form in FORMS]
+        counted = peaks(settings, [*base.values(), *own], warm)
+        default = peaks(settings, [*base.values(), *own], warm, default=True, agreeing=1)
+    obtained = obtained_on(settings)
+    where = f"emulated {settings.emulation.cpu}" if settings.emulation and obtained == "emulated" else "this machine"
     tools = {
-        "onnxruntime": key(version, instruction_set),
-        "measured": "natively on this machine, usable heap bytes, arena, memory pattern and optimizer off, one thread, "
+        "onnxruntime": str(settings.runtime),
+        "measured": f"on {where}, usable heap bytes, arena, memory pattern and optimizer off, one thread, "
         f"{AGREEING} fresh processes agreeing",
-        "control network": _sentence(dict(zip(FORMS, counted, strict=False))) + ", subtracted",
-        "default session (arena and optimizer on)": _sentence(_above(default)),
+        "fixed cost of the runtime": f"{format_size(counted.library_heap_bytes)} of heap and "
+        f"{format_size(counted.library_mapped_bytes)} of mapped code, not counted below",
+        "control network": _sentence(dict(zip(FORMS, counted.heaps, strict=False))) + ", subtracted",
+        "default session (arena and optimizer on)": _sentence(above(default.heaps)),
     }
-    return Footprint(footprint_terms(above, profile), "runtime", tools)
+    return Footprint(footprint_terms(above(counted.heaps), profile), obtained, tools)
 
 
 def _beside_control(path: Path, scratch: Path) -> Path:
@@ -78,27 +76,38 @@ def _beside_control(path: Path, scratch: Path) -> Path:
 
 
 def peaks(
-    files: Sequence[Path], warm_up: Sequence[Path], *, default: bool = False, agreeing: int = AGREEING
-) -> list[Heap]:
+    settings: Settings,
+    files: Sequence[Path],
+    warm_up: Sequence[Path],
+    *,
+    default: bool = False,
+    agreeing: int = AGREEING,
+) -> Report:
     """Peaks of each file above what was live before it was opened, as so many fresh processes agree on to the byte.
 
-    About one process in twelve differs from the others by some hundred bytes, whatever the files; where too few agree, the
-    median of all is taken.
+    Where too few agree, the median of all is taken: hash tables of pointers are as full as addresses happen to collide, and a
+    kernel may forbid to fix them.
     """
-    answers: list[tuple[Heap, ...]] = []
+    answers: list[Report] = []
     while len(answers) < 3 * agreeing and max(Counter(answers).values(), default=0) < agreeing:
-        probed = _probe(files, warm_up, default=default)
-        answers.append(tuple(Heap(file["load_peak"], file["loaded"], file["run_peak"]) for file in probed))
+        answers.append(running.heaps(settings, files, warm_up, default=default))
+    return agreed(answers, agreeing)
+
+
+def agreed(answers: Sequence[Report], agreeing: int) -> Report:
+    """What so many of the reports say to the byte, else the median of all."""
     answer, times = Counter(answers).most_common(1)[0]
-    if times == agreeing:
-        return list(answer)
-    return [
+    if times >= agreeing:
+        return answer
+    middle = tuple(
         Heap(*(round(median(values)) for values in zip(*map(astuple, heaps), strict=True)))
-        for heaps in zip(*answers, strict=True)
-    ]
+        for heaps in zip(*(report.heaps for report in answers), strict=True)
+    )
+    return replace(answer, heaps=middle)
 
 
-def _above(counted: Sequence[Heap]) -> dict[Form, Heap]:
+def above(counted: Sequence[Heap]) -> dict[Form, Heap]:
+    """The heaps of both files less those of the control network, which come first."""
     base, own = counted[: len(FORMS)], counted[len(FORMS) :]
     return {form: ours - least for form, least, ours in zip(FORMS, base, own, strict=True)}
 
@@ -107,34 +116,6 @@ def companions(folder: Path) -> tuple[Mapping[Form, Path], list[Path]]:
     """Files of the control and of the warm-up networks."""
     warm = [path for name, network in warm_ups().items() for path in write(network, folder / name).values()]
     return write(control(), folder / "control"), warm
-
-
-def _probe(files: Sequence[Path], warm_up: Sequence[Path], *, default: bool) -> list[dict[str, int]]:
-    request = {"files": [str(p.resolve()) for p in files], "warm_up": [str(p) for p in warm_up], "default": default}
-    command = [sys.executable, "-m", "targets.onnxruntime.heap_probe"]
-    try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-            env=dict(counting_environment()),
-            cwd=ROOT,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise VerificationError(
-            f"measuring the heap took longer than {SECONDS} s", "measure a smaller network"
-        ) from error
-    if done.returncode:
-        said = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise ConfigurationError(f"the process that measures the heap failed: {said}", "export again")
-    answer = json.loads(done.stdout)
-    if answer["torch"]:
-        raise VerificationError("the process that measures the heap imported torch", "report this as a fault")
-    files_measured: list[dict[str, int]] = answer["files"]
-    return files_measured
 
 
 def _sentence(by_form: Mapping[Form, Heap]) -> str:

@@ -11,7 +11,6 @@ import pytest
 from targets.errors import ToolMissingError
 from targets.onnxruntime import compile as module
 from targets.onnxruntime.compile import HEAP_COUNTER, RUNNER, compiled
-from targets.onnxruntime.heap_counter import counting_environment
 
 
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -29,7 +28,7 @@ def test_the_counter_builds_with_the_compiler_in_the_wheel(monkeypatch: pytest.M
     monkeypatch.setattr(module, "compilers", lambda _: [[sys.executable, "-m", "ziglang", "cc"]])
     counted = subprocess.run(
         [sys.executable, "-c", "import ctypes; print(ctypes.CDLL(None).heap_live_bytes())"],
-        env=dict(counting_environment()),
+        env={"LD_PRELOAD": str(compiled(HEAP_COUNTER))},
         capture_output=True,
         text=True,
         timeout=60,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.onnxruntime import cells, chain
+from benchmarks.onnxruntime_networks import cells, chain
 from targets.errors import ToolMissingError
 from targets.fit import findings
 from targets.footprint import compare
@@ -20,7 +20,7 @@ from targets.onnxruntime.export import write
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.measure import measure
 from targets.onnxruntime.planner import events, peak_bytes, run_order
-from targets.profile import Profile
+from targets.profile import Profile, load_profile, profile_names
 from tests import networks
 
 SIZED = {
@@ -78,10 +78,17 @@ def test_an_unknown_runtime_is_refused_with_the_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nano: Profile
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("targets.onnxruntime.estimate.native_runtime", lambda: ("0.0.1", "abacus"))
+    settings = nano.settings.model_copy(update={"version": "0.0.1", "instruction_set": "abacus"})
     with pytest.raises(ToolMissingError, match=r"0\.0\.1 abacus") as refused:
-        estimate(networks.chain(), nano)
-    assert refused.value.hint == calibration.COMMAND
+        estimate(networks.chain(), nano.model_copy(update={"settings": settings}))
+    assert refused.value.hint == f"{calibration.COMMAND} 0.0.1 abacus"
+
+
+def test_every_shipped_board_has_its_constants() -> None:
+    for name in profile_names():
+        profile = load_profile(name)
+        if profile.family == "onnxruntime":
+            assert estimate(networks.chain(), profile).tools["onnxruntime"] == str(profile.settings.runtime)
 
 
 def test_a_network_too_wide_for_int32_does_not_fit(nano: Profile) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime
 import pytest
 
 from targets.errors import ConfigurationError, SpikeportError, UnsupportedOperationError
+from targets.onnxruntime.artifact import read_model
+from targets.onnxruntime.checksums import write_sums
 from targets.onnxruntime.execute import execute
 from targets.onnxruntime.export import IR, OPSET, export
 from targets.onnxruntime.lowering import lower
-from targets.onnxruntime.session import open_session, read_model
+from targets.onnxruntime.measure import measure
+from targets.onnxruntime.names import FORMS
 from targets.profile import Profile
 from tests.networks import NETWORKS, branching, chain, feedback, filled, inputs_for
 
@@ -23,7 +28,7 @@ def test_equal_networks_give_equal_bytes(name: str, tmp_path: Path, nano: Profil
     contents = []
     for folder in ("one", "two"):
         paths = export(filled(NETWORKS[name]()), nano, tmp_path / folder)
-        assert sorted(paths) == ["step", "whole"]
+        assert sorted(paths) == ["checksums", "step", "whole"]
         contents.append([path.read_bytes() for path in paths.values()])
     assert contents[0] == contents[1]
 
@@ -42,8 +47,8 @@ def test_a_network_without_values_is_refused(tmp_path: Path, nano: Profile) -> N
 
 def test_files_stay_below_the_ceilings_and_explain_themselves(tmp_path: Path, nano: Profile) -> None:
     paths = export(filled(feedback()), nano, tmp_path)
-    for form, path in paths.items():
-        model = onnx.load(path)
+    for form in FORMS:
+        model = onnx.load(paths[form])
         assert model.opset_import[0].version == OPSET <= nano.settings.opset
         assert model.ir_version == IR <= nano.settings.ir
         about = {entry.key: entry.value for entry in model.metadata_props}
@@ -68,7 +73,7 @@ def test_the_step_runs_as_its_metadata_says(tmp_path: Path, nano: Profile) -> No
     network = filled(feedback())
     inputs = inputs_for(network, 1)
     export(network, nano, tmp_path)
-    session = open_session(tmp_path / "step.onnx", default=True)
+    session = onnxruntime.InferenceSession(tmp_path / "step.onnx", providers=["CPUExecutionProvider"])
     types = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32}
     fed = {i.name: np.zeros(i.shape, types[i.type]) for i in session.get_inputs()}
     names = [output.name for output in session.get_outputs()]
@@ -116,6 +121,7 @@ def test_a_damaged_file_is_one_clear_line(form: str, damage: Any, tmp_path: Path
     network = filled(chain())
     path = export(network, nano, tmp_path)[form]
     path.write_bytes(damage(path.read_bytes()))
+    write_sums(tmp_path, [tmp_path / "step.onnx", tmp_path / "whole.onnx"])
     with pytest.raises(SpikeportError) as refused:
         execute(tmp_path, network, nano, inputs_for(network))
     assert "\n" not in refused.value.message
@@ -123,6 +129,27 @@ def test_a_damaged_file_is_one_clear_line(form: str, damage: Any, tmp_path: Path
     assert refused.value.hint
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_one_byte_altered_after_the_export_is_refused_by_name(form: str, tmp_path: Path, nano: Profile) -> None:
+    network = filled(chain())
+    path = export(network, nano, tmp_path)[form]
+    content = bytearray(path.read_bytes())
+    content[content.index(b"first.w") if b"first.w" in content else len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    for use in (
+        lambda: execute(tmp_path, network, nano, inputs_for(network)),
+        lambda: measure(tmp_path, network, nano),
+    ):
+        with pytest.raises(ConfigurationError, match=rf"{form}\.onnx was altered"):
+            use()
+
+
+def test_the_checksums_are_those_of_coreutils(tmp_path: Path, nano: Profile) -> None:
+    export(filled(chain()), nano, tmp_path)
+    command = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
 def test_a_missing_file_is_one_clear_line(tmp_path: Path, nano: Profile) -> None:
-    with pytest.raises(ConfigurationError, match=r"step\.onnx: cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"SHA256SUMS: cannot be read"):
         execute(tmp_path, filled(chain()), nano, inputs_for(chain()))

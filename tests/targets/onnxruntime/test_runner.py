@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from targets.onnxruntime.compile import RUNNER, compiled
+from targets.onnxruntime.compile import HEAP_COUNTER, RUNNER, compiled
 from targets.onnxruntime.export import write
-from targets.onnxruntime.heap_counter import counting_environment
+from targets.onnxruntime.machine import MALLOC_SETTINGS
 from targets.reference import run
 from tests.networks import branching, feedback, filled, inputs_for
 
@@ -39,7 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def called(*words: object, counting: bool = False) -> subprocess.CompletedProcess[str]:
-    environment = dict(counting_environment()) if counting else {}
+    environment = {**MALLOC_SETTINGS, "LD_PRELOAD": str(compiled(HEAP_COUNTER))} if counting else {}
     command = [str(compiled(RUNNER)), *map(str, words)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
