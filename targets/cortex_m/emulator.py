@@ -6,11 +6,14 @@ firmware_exchange, where inputs are put in place; nothing in it knows that it is
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +23,11 @@ from targets.cortex_m.cores import CORES
 from targets.cortex_m.firmware import Firmware
 from targets.cortex_m.settings import CoreName
 from targets.errors import InternalError, ToolMissingError, VerificationError
+from targets.host_library import host_library
 
 TRACE_BASE = 0xA0000000
 _PAGE = 4096
 _PAINT = 0xA5
-#: Sizes of the chunks in which instructions are counted.
-_CHUNKS = (1 << 20, 1 << 13, 1 << 7, 1)
 #: More than any single inference; a firmware that runs longer hangs.
 _TIMEOUT_MICROSECONDS = 120_000_000
 
@@ -127,34 +129,23 @@ class Emulator:
                 self._engine.hook_del(hook)
 
     def count(self, frames: Sequence[bytes], streamed: bool) -> int:
-        """Instructions that one input takes, exactly; those that a condition skips do not count. Fast: nothing is hooked."""
-        total = 0
-        for frame in [*frames, *([frames[-1]] if streamed else [])]:
-            self._engine.mem_write(self.firmware.address("firmware_input"), frame)
-            total += self._count_to_exchange()
-        return total
+        """Instructions that one input takes, as the emulator executes them; those that a condition skips do not count.
 
-    def _count_to_exchange(self) -> int:
-        """Runs in chunks of instructions, and the chunk in which it ends again in smaller ones, from a copy of all memory."""
-        from unicorn import arm_const
-
-        total, address = 0, self._engine.reg_read(arm_const.UC_ARM_REG_LR) & ~1
-        for chunk in _CHUNKS:
-            while True:
-                registers, memory = self._engine.context_save(), self._copied_memory() if chunk > 1 else {}
-                self._engine.emu_start(address | 1, self._exchange, count=chunk)
-                if self._counter() == self._exchange:
-                    break
-                total, address = total + chunk, self._counter()
-            if chunk > 1:
-                self._engine.context_restore(registers)
-                for first, content in memory.items():
-                    self._engine.mem_write(first, content)
-        return total + 1
-
-    def _copied_memory(self) -> dict[int, bytes]:
-        regions = self._engine.mem_regions()
-        return {first: bytes(self._engine.mem_read(first, last - first + 1)) for first, last, _ in regions}
+        Raises:
+            ToolMissingError: the counter cannot be compiled, or this Unicorn does not let C code be called.
+        """
+        counter, handle = ctypes.c_uint64(0), ctypes.c_size_t(0)
+        library, engine = _unicorn_library(), self._engine._uch
+        callback = ctypes.cast(ctypes.CDLL(str(_counter_library())).count_instruction, ctypes.c_void_p)
+        kind, everywhere = _unicorn().UC_HOOK_CODE, (ctypes.c_uint64(1), ctypes.c_uint64(0))
+        address = ctypes.cast(ctypes.byref(counter), ctypes.c_void_p)
+        if library.uc_hook_add(engine, ctypes.byref(handle), kind, callback, address, *everywhere):
+            raise InternalError("the emulator refuses the instruction counter")
+        try:
+            self.infer(frames, streamed)
+        finally:
+            library.uc_hook_del(engine, handle)
+        return counter.value
 
     @property
     def stack_top(self) -> int:
@@ -223,6 +214,19 @@ def _unicorn() -> Any:
         return importlib.import_module("unicorn")
     except ImportError as error:
         raise ToolMissingError("the emulator Unicorn is not installed", "pip install unicorn") from error
+
+
+def _unicorn_library() -> Any:
+    """The C library behind the Python package, for a hook that is C itself."""
+    library = getattr(importlib.import_module("unicorn.unicorn_py3.unicorn"), "uclib", None)
+    if library is None:
+        raise ToolMissingError("this version of Unicorn cannot count instructions", "pip install 'unicorn>=2.1'")
+    return library
+
+
+@cache
+def _counter_library() -> Path:
+    return host_library(Path(__file__).parent / "instruction_counter.c", ["-O2"], "the instruction counter")
 
 
 def _engine(core: CoreName) -> Any:

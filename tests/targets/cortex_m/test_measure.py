@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from targets.cortex_m import measure as measuring
 from targets.cortex_m.estimate import estimate
 from targets.cortex_m.export import export
 from targets.cortex_m.measure import counted_run, deepest_stack, execute, executed_instructions, link, measure
@@ -18,7 +19,7 @@ from targets.reference import run
 from tests.networks import NETWORKS, filled, inputs_for, random_network
 from tests.targets.cortex_m.boards import board
 
-pytest.importorskip("unicorn")
+unicorn = pytest.importorskip("unicorn")
 pytest.importorskip("ziglang")
 
 CASES = [(name, schedule) for name in NETWORKS for schedule in ("streaming", "batched") if name != "feedback"]
@@ -90,17 +91,22 @@ def test_stack_is_the_lowest_pointer_and_what_was_painted_over(schedule: str, tm
     assert 0.8 * counted.stack_bytes <= counted.painted_bytes <= counted.stack_bytes
 
 
-@pytest.mark.parametrize("schedule", ["streaming", "batched"])
-def test_instructions_are_those_of_stepping_one_by_one(
-    schedule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network, profile = filled(NETWORKS["chain"]()), board(schedule=schedule)
+def test_instructions_are_those_that_a_hook_in_python_sees(tmp_path: Path) -> None:
+    network, profile = filled(NETWORKS["feedback"]()), board(schedule="streaming")
     export(network, profile, tmp_path)
     firmware, sample = link(tmp_path, profile), inputs_for(network, 1)[0]
     executed = executed_instructions(firmware, network, profile, sample)
     assert instructions(tmp_path, network, profile, sample[None])[0].count == executed
-    monkeypatch.setattr("targets.cortex_m.emulator._CHUNKS", (1,))
-    assert executed_instructions(firmware, network, profile, sample) == executed
+    seen = [0]
+
+    def see(*_: object) -> None:
+        seen[0] += 1
+
+    emulator = measuring.Emulator(firmware, profile.settings.core, measuring._memories(profile))
+    emulator._engine.hook_add(unicorn.UC_HOOK_CODE, see)
+    plan = measuring._plan(network, profile)
+    emulator.infer(measuring.frames_of(plan, sample), measuring.is_streamed(plan))
+    assert executed == seen[0]
     with_skipped_ones = counted_run(firmware, network, profile, sample).instructions
     assert 0.9 * with_skipped_ones < executed <= with_skipped_ones
 
