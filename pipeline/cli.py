@@ -229,6 +229,17 @@ def index(build: Build = Path("build")) -> None:
     people.print(f"[bold]{write_index(build)}[/]", highlight=False, soft_wrap=True)
 
 
+@app.command(rich_help_panel="Look")
+def lock(
+    build: Build = Path("build"),
+    path: Annotated[Path, typer.Option("--lock", help="The lock file.")] = Path("models.lock.toml"),
+) -> None:
+    """Write the lock file from all finished runs below BUILD, where they were made by jobs of their own."""
+    from pipeline.regeneration.command import gather
+
+    gather(build, path, people)
+
+
 def main() -> None:
     """Runs the command line; ends with an exit code of `pipeline.failures`."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -121,7 +121,7 @@ def test_documented_commands_run(line: str, place: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in RUN if line.split()[1] not in (*QUICK, "report") and "TARGET" not in line]
+    "line", [line for line in RUN if line.split()[1] not in (*QUICK, "report", "lock") and "TARGET" not in line]
 )
 def test_documented_work_could_begin(line: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is decided before the first stage: target, budget, settings, and that the dataset can be read."""
@@ -244,8 +244,9 @@ def test_the_workflow_calls_the_command_as_it_is(stubs: dict[str, str], tmp_path
     parse(words)
     ((_, *unchecked),) = run(script, tmp_path, {**environment, "CHECK": "false"})
     assert "--check" not in unchecked
-    ((_, *words),) = run(script_of("regenerate.yml", "spikeport index"), tmp_path, stubs)
-    parse(words)
+    for command in ("spikeport index", "spikeport lock"):
+        ((_, *words),) = run(script_of("regenerate.yml", command), tmp_path, stubs)
+        parse(words)
     ((program, *words),) = run(
         script_of("regenerate.yml", "pip install"), tmp_path, {**stubs, "INSTALL": "-c constraints.txt ."}
     )

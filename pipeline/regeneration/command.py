@@ -21,6 +21,7 @@ from pipeline.regeneration.lock import Lock, locked_model, read_lock, write_lock
 from pipeline.regeneration.outcome import Outcome, worst
 from pipeline.regeneration.regenerate import Regeneration
 from pipeline.regeneration.view import View
+from pipeline.report import files
 from pipeline.report.files import write_if_changed
 from pipeline.report.index import write_index
 from pipeline.request import Request
@@ -66,6 +67,22 @@ def regenerate(requests: Sequence[Request], options: Options, console: Console) 
         console.print("[yellow]stopped[/]; the same command goes on from here", highlight=False)
         return INTERRUPTED
     return _conclude(outcomes, lock or Lock(), options, console)
+
+
+def gather(build: Path, path: Path, console: Console) -> None:
+    """Writes the entries of every verified run below a build folder: a job per target makes runs, one more their lock file.
+
+    Raises:
+        ConfigurationError: there is no such run, or one of them or the lock file is damaged.
+    """
+    folders = [report.parent for report in sorted(build.glob(f"*/*/{files.JSON}"))]
+    found = {
+        (report.target, report.dataset): (folder, report) for folder in folders if (report := files.read(folder)).ok
+    }
+    if not found:
+        raise ConfigurationError(f"{build}: no verified run lies there", "make one with `spikeport regenerate`")
+    entries = {key: locked_model(folder, report) for key, (folder, report) in found.items()}
+    _update((read_lock(path) or Lock()).with_entries(entries), path, [], console)
 
 
 def _conclude(outcomes: Sequence[Outcome], lock: Lock, options: Options, console: Console) -> int:

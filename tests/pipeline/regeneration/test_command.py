@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.regeneration.events import Event
 from pipeline.regeneration.fleet import Fleet
 from pipeline.regeneration.worker import REQUEST
 from pipeline.request import Request
+from targets.errors import ConfigurationError
 from tests.pipeline.test_deploy import BOARD, ENVIRONMENT, ROOT, SMALL, WIDE
 
 LITTLE = '[memory.ram]\ntotal = "8 KiB"\nreserved = "1 KiB"\nsource = "a test"\n'
@@ -127,6 +130,15 @@ def test_the_summaries_tell_all_three(made: tuple[Path, Done]) -> None:
     index = (folder / "build/index.html").read_text()
     assert "good/digits/report.html" in index and "1 model, 1 verified" in index
     assert "fits the target and is verified" in (folder / "build/good/digits/MODEL_CARD.md").read_text()
+
+
+def test_the_lock_can_be_joined_from_finished_runs(made: tuple[Path, Done], tmp_path: Path) -> None:
+    path = tmp_path / "joined.toml"
+    words = ["lock", "--build", str(made[0] / "build"), "--lock", str(path)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert path.read_bytes() == (made[0] / "models.lock.toml").read_bytes()
+    nothing = CliRunner().invoke(app, ["lock", "--build", str(tmp_path)])
+    assert isinstance(nothing.exception, ConfigurationError) and "no verified run" in nothing.exception.message
 
 
 def test_again_it_redoes_nothing_and_the_lock_keeps_its_bytes(made: tuple[Path, Done]) -> None:
