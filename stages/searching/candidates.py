@@ -23,6 +23,7 @@ from targets.errors import ConfigurationError, UnsupportedOperationError
 from targets.families import family_named
 from targets.fit import findings, footprint_fits_every_region
 from targets.footprint import Footprint
+from targets.network_file import write_atomically
 from targets.profile import Profile
 
 _NO_TERMS = Footprint((), "estimated", {})
@@ -163,7 +164,7 @@ class CandidateLog:
             lines = text[: text.rfind("\n") + 1].splitlines()
             lines = lines if lines and lines[0] == head else [head]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            write_atomically(path, ("\n".join(lines) + "\n").encode())
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
             raise ConfigurationError(

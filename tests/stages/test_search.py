@@ -153,19 +153,23 @@ def test_the_number_of_jobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "1" / LOG).read_bytes() == (tmp_path / "2" / LOG).read_bytes()
 
 
-def test_a_killed_search_resumes_with_the_scores_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("algorithm", ["cell_by_cell", "random", "evolutionary"])
+def test_a_killed_search_resumes_with_the_scores_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
+) -> None:
     board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
-    whole = found(board, tmp_path / "whole")
+    config = SMALL.model_copy(update={"algorithm": algorithm, "trials": 30, "score": "structure"})
+    whole = found(board, tmp_path / "whole", config)
     lines = (tmp_path / "whole" / LOG).read_bytes().splitlines(keepends=True)
     (tmp_path / "torn").mkdir()
     torn = tmp_path / "torn" / LOG
     torn.write_bytes(b"".join(lines[:3]) + lines[3][:20])
-    resumed = found(board, tmp_path / "torn")
+    resumed = found(board, tmp_path / "torn", config)
     assert resumed == whole
     assert torn.read_bytes() == (tmp_path / "whole" / LOG).read_bytes()
     marked = json.loads(lines[1]) | {"score": 1e6}  # only a search that reads its log can know this
     torn.write_bytes(lines[0] + json.dumps(marked).encode() + b"\n")
-    assert found(board, tmp_path / "torn").score == 1e6
+    assert found(board, tmp_path / "torn", config).score == 1e6
 
 
 def test_a_log_of_another_seed_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
