@@ -44,8 +44,9 @@ def render(report: Report) -> str:
             layers=rows,
             spikes_per_sample=sum(row.spikes or 0.0 for row in rows),
             significance=_significance(report),
-            search_chart=_search(report),
-            front=front_of(report),
+            search_chart=_search(report, regions_of(report)[0]) if report.search.pareto else None,
+            further_fronts=[chart for region in regions_of(report)[1:] if (chart := _search(report, region))],
+            front=front_of(report, regions_of(report)[0]) if report.search.pareto else [],
             kernel_sets=_kernel_rows(report),
             curves=_curves(report),
             rates=heat_map(report.activity.rates, "Spike rate of every population at every step"),
@@ -64,26 +65,28 @@ def _significance(report: Report) -> Markup:
     return intervals(rows, label, "change of the best tenth of the scores without it, points")
 
 
-def front_of(report: Report) -> list[ParetoPoint]:
-    """The Pareto front in the region that the candidates are drawn in, in rising bytes."""
-    front = report.search.pareto
-    return [point for point in front if point.region == front[0].region]
+def regions_of(report: Report) -> list[str]:
+    """Regions with a Pareto front; the first is the one that the architecture fills most, and candidates are known in."""
+    return list(dict.fromkeys(point.region for point in report.search.pareto))
 
 
-def _search(report: Report) -> Markup | None:
-    """Scored candidates and the Pareto front in the region that the front is about; None where there is one point only."""
-    found, front = report.search, front_of(report)
-    if len(front) + len(found.candidates) < 2:
+def front_of(report: Report, region: str) -> list[ParetoPoint]:
+    """The Pareto front in a region, in rising bytes."""
+    return [point for point in report.search.pareto if point.region == region]
+
+
+def _search(report: Report, region: str) -> Markup | None:
+    """The Pareto front in a region, among scored candidates where they are known; None where there is one point only."""
+    found, front = report.search, front_of(report, region)
+    candidates = found.candidates if region == regions_of(report)[0] else ()
+    if len(front) + len(candidates) < 2:
         return None
-    points = [
-        Point(size, score, "candidate", f"{format_size(size)}, {score:.2f} points") for size, score in found.candidates
-    ]
+    points = [Point(size, score, "candidate", f"{format_size(size)}, {score:.2f} points") for size, score in candidates]
     for point in front:
         a = point.architecture
         cells = f"{len(a.cells)} cells, {a.channels} channels, {a.weight_bits} bits"
         label = f"{format_size(point.size_bytes)}, {point.score:.2f} points: {cells}"
         points.append(Point(point.size_bytes, point.score, "chosen" if a == found.architecture else "front", label))
-    region = front[0].region
     label = f"Score over memory in {region} for {len(points)} candidates"
     return scatter(points, label, f"estimated bytes in {region}", f"score ({found.score_name})")
 

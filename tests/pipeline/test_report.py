@@ -26,6 +26,7 @@ from stages.analyze import Analysis
 from stages.data.dataset import Split
 from stages.examples import examples_of
 from stages.on_hardware import OnHardware
+from stages.searching.pareto import ParetoPoint
 from stages.snn.architecture import Architecture
 from stages.verify import Activity, TermRow
 from targets.footprint import Tolerance
@@ -201,6 +202,22 @@ def test_the_page_holds_the_numbers_and_escapes_names() -> None:
         assert text in page
     assert "a &lt;board&gt; &amp; more" in page
     assert "<board>" not in page and "<0>" not in page
+
+
+def test_the_front_of_every_region_is_drawn_the_fullest_first() -> None:
+    report = report_of(filled(NETWORKS["chain"]()))
+    a = report.search.architecture
+    front = tuple(
+        ParetoPoint(
+            region=region, size_bytes=100 * n, score=float(n), architecture=a.model_copy(update={"channels": n})
+        )
+        for region in ("ram", "flash")
+        for n in (1, 2)
+    )
+    search = report.search.model_copy(update={"pareto": front, "candidates": ((150, 0.5),)})
+    page = render(report.model_copy(update={"search": search}))
+    assert page.index("Score over memory in ram for 3 candidates") < page.index("Score over memory in flash for 2")
+    assert page.count("Pareto front</dt><dd>2<") == 1
 
 
 def test_a_failure_is_the_first_thing_on_the_page() -> None:
