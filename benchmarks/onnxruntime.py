@@ -29,11 +29,11 @@ from targets.onnxruntime.calibrate import settings_of
 from targets.onnxruntime.compile import HEAP_COUNTER
 from targets.onnxruntime.control import zeroed
 from targets.onnxruntime.estimate import estimate, footprint_terms
-from targets.onnxruntime.export import write
 from targets.onnxruntime.heap_model import Heap
 from targets.onnxruntime.machine import obtained_on
 from targets.onnxruntime.measure import companions, peaks
 from targets.onnxruntime.names import FORMS
+from targets.onnxruntime.onnx_file import write
 from targets.onnxruntime.runtimes import Runtime
 from targets.onnxruntime.settings import Settings
 from targets.profile import Profile, load_profile

@@ -15,10 +15,10 @@ from typing import Any
 from benchmarks.onnxruntime_networks import TEN_MILLION, held_out
 from targets.network import Conv, Network
 from targets.onnxruntime.control import zeroed
-from targets.onnxruntime.export import write
 from targets.onnxruntime.heap_model import Heap
 from targets.onnxruntime.machine import natively
 from targets.onnxruntime.measure import companions, peaks
+from targets.onnxruntime.onnx_file import write
 from targets.profile import load_profile
 
 MOST_BYTES = 14_000_000

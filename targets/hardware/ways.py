@@ -50,13 +50,19 @@ class _Way(BaseModel):
 class Ssh(_Way):
     """A Linux board behind the system's OpenSSH client, which knows keys, agents, jump hosts and host keys."""
 
+    #: Over ssh.
     transport: Literal["ssh"] = "ssh"
+    #: Name, address, or an alias of ssh's own configuration.
     host: Annotated[str, _matches(_HOST, "a host's name or address")]
+    #: Name on the board.
     user: Annotated[str, _matches(_USER, "a user's name")] | None = None
+    #: None: what ssh's own configuration says, as for user, identity and known_hosts.
     port: int | None = Field(default=None, ge=1, le=65535)
     #: Where a folder of its own is made, and removed.
     folder: Annotated[str, AfterValidator(_plain_folder)] = "/tmp"  # noqa: S108 - a folder within is made by mktemp
+    #: File of the private key; it must work without a passphrase or through an agent.
     identity: Path | None = None
+    #: File of host keys that are trusted.
     known_hosts: Path | None = None
     #: Path on the board of libonnxruntime.so, or whatever else the family's bundle runs with.
     library: Annotated[str, AfterValidator(_plain_folder)] | None = None
@@ -70,7 +76,9 @@ class Ssh(_Way):
 class Command(_Way):
     """A program of the user's own: it gets the folder as its last argument and prints the record."""
 
+    #: By a program of the user's own.
     transport: Literal["command"] = "command"
+    #: The program and its words; no shell reads them.
     command: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
 
     @property
@@ -93,6 +101,7 @@ class MeasureTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: The board to measure on, as docs/real-hardware.md describes it.
     hardware: Hardware | None = None
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from targets.errors import ConfigurationError, UnsupportedOperationError
 from targets.onnxruntime.checksums import require_unaltered
-from targets.onnxruntime.export import file_name
 from targets.onnxruntime.names import FORMS, Form
+from targets.onnxruntime.onnx_file import file_name
 
 if TYPE_CHECKING:
     import onnx

@@ -33,12 +33,12 @@ from targets.network import (
 from targets.network_file import write_atomically
 from targets.onnxruntime.calibration import SHIPPED, own_table, read_table, table_bytes
 from targets.onnxruntime.control import control, zeroed
-from targets.onnxruntime.export import write
 from targets.onnxruntime.graph import Graph
 from targets.onnxruntime.heap_model import Constants, Heap, Loader, features, known_bytes, known_run_bytes, objects
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.measure import companions, peaks
 from targets.onnxruntime.names import FORMS, Form
+from targets.onnxruntime.onnx_file import write
 from targets.onnxruntime.runtimes import Runtime, native_runtime
 from targets.onnxruntime.settings import Settings
 from targets.profile import load_profile

@@ -19,8 +19,8 @@ from targets.errors import ParityError
 from targets.network import Network, Population
 from targets.onnxruntime import names, running
 from targets.onnxruntime.artifact import read_artifact
-from targets.onnxruntime.export import file_name
 from targets.onnxruntime.lowering import lower
+from targets.onnxruntime.onnx_file import file_name
 from targets.profile import Profile
 from targets.reference import Trace, check_inputs
 

@@ -1,44 +1,36 @@
-"""Writes a network as two ONNX files: one time step with explicit states, and all T steps on one input.
+"""Writes everything that a Linux board, or whoever programs it, gets of a network.
 
-Goes in: a network with values. Comes out: `step.onnx` and `whole.onnx`, equal bytes for equal networks, written with the oldest
-opset and IR that have every operator needed (13 and 7), so that any board's runtime loads them. The files explain
-themselves: their metadata states the arithmetic, the classes and how to feed them.
+step.onnx, whole.onnx    the network: one time step with explicit states, and all steps on one input (`onnx_file`)
+SHA256SUMS               their hashes: what was altered after the export is refused
+example.py, example.c    the shortest programs that run whole.onnx; ort_api.h declares what the latter uses
+board.tar.gz             a folder that builds, runs, checks and measures itself on the board alone (`board`)
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from targets.errors import ConfigurationError, InternalError, UnsupportedOperationError
-from targets.network import INPUT, Network
-from targets.network_file import digest, write_atomically
-from targets.onnxruntime import checksums, names
-from targets.onnxruntime.graph import Attribute, Graph, Node, Tensor
-from targets.onnxruntime.lowering import lower
-from targets.onnxruntime.names import FORMS, Form
-from targets.onnxruntime.neurons import arithmetic
+from targets.errors import ConfigurationError, UnsupportedOperationError
+from targets.network import Network
+from targets.network_file import write_atomically
+from targets.onnxruntime import checksums
+from targets.onnxruntime.board import write_tarball
+from targets.onnxruntime.onnx_file import write
 from targets.onnxruntime.rules import rules
+from targets.onnxruntime.settings import Settings
 from targets.profile import Profile
 
-if TYPE_CHECKING:
-    import onnx
-
-OPSET = 13
-IR = 7
-
-
-def file_name(form: Form) -> str:
-    """Name of the file of a form inside the artifact's folder."""
-    return f"{form}.onnx"
+HERE = Path(__file__).parent
+_EXAMPLES = {
+    "example in Python": HERE / "examples/example.py",
+    "example in C": HERE / "examples/example.c",
+    "declarations of the example in C": HERE / "runner/ort_api.h",
+}
 
 
 def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
-    """Writes both files and SHA256SUMS into `folder`; returns the paths, by form and "checksums".
+    """Writes all files into `folder`; returns their paths by a name for people.
 
     Raises:
         ConfigurationError: the network has no values.
@@ -50,102 +42,10 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
     if found:
         lines = "".join(f"\n  - {finding}" for finding in found)
         raise UnsupportedOperationError(f"the network cannot run on {profile.name}:{lines}", found[0].hint)
-    paths = {str(form): path for form, path in write(network, folder, profile.name).items()}
-    return {**paths, "checksums": folder / checksums.NAME}
-
-
-def write(network: Network, folder: Path, profile_name: str = "") -> Mapping[Form, Path]:
-    """Writes both files and their checksums, without asking whether they fit a board; returns their paths by form."""
-    paths = {}
-    for form in FORMS:
-        model = to_model(lower(network, form), metadata(network, profile_name, form))
-        paths[form] = folder / file_name(form)
-        write_atomically(paths[form], model.SerializeToString(deterministic=True))
-    checksums.write_sums(folder, paths.values())
-    return paths
-
-
-def to_model(graph: Graph, about: Mapping[str, str]) -> onnx.ModelProto:
-    """The graph as a checked ONNX model.
-
-    Raises:
-        InternalError: ONNX's checker refuses it.
-    """
-    import onnx
-    from onnx import helper
-
-    model = helper.make_model(
-        helper.make_graph(
-            [_node(node) for node in graph.nodes],
-            graph.name,
-            [_value(tensor) for tensor in graph.inputs],
-            [_value(tensor) for tensor in graph.outputs],
-            [_stored(constant.tensor, constant.values()) for constant in graph.constants],
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR,
-        producer_name="spikeport",
-    )
-    helper.set_model_props(model, dict(sorted(about.items())))
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise InternalError(f"the exported {graph.name} graph is not valid ONNX: {error}") from error
-    return model
-
-
-def metadata(network: Network, profile_name: str, form: Form) -> dict[str, str]:
-    """What the file says about itself, as ONNX metadata."""
-    readout, source = network.readout, network.input
-    fed = "0/1 spikes" if source.spiking else "pixels 0 to 255, held for all steps"
-    if form == "whole":
-        shape = f"[1, {network.timesteps}, ...]" if source.spiking else "[1, ...]"
-        feed = f"`{INPUT}`: uint8 {shape}, {fed}; `{names.SCORES}`: int32 [1, classes], the largest is the class"
-    else:
-        state = names.membrane(readout.name)
-        feed = (
-            f"`{INPUT}`: uint8, {fed}. Start with all other inputs zero; after each of the T steps feed every output X.next "
-            f"to the input X. After step {network.timesteps} the largest of `{names.following(state)}` is the class"
-        )
-    return {
-        "spikeport.form": form,
-        "spikeport.profile": profile_name,
-        "spikeport.network": digest(network),
-        "spikeport.timesteps": str(network.timesteps),
-        "spikeport.classes": str(readout.size),
-        "spikeport.input": f"uint8 {json.dumps(list(source.shape))}, {fed}; the graph shifts them right by {source.shift}",
-        "spikeport.feed": feed,
-        "spikeport.arithmetic": json.dumps({p.name: arithmetic(p.neuron) for p in network.populations}),
-        "spikeport.weights": "uint8 with zero point 128: the integer weight is the stored value minus 128",
-    }
-
-
-def _node(node: Node) -> onnx.NodeProto:
-    from onnx import helper
-
-    attributes = {key: _attribute(key, value) for key, value in node.attributes}
-    return helper.make_node(node.operator, list(node.inputs), [node.output], name=node.output, **attributes)
-
-
-def _attribute(key: str, value: Attribute) -> Any:
-    return _element_type(str(value)) if key == "to" else value
-
-
-def _value(tensor: Tensor) -> onnx.ValueInfoProto:
-    from onnx import helper
-
-    return helper.make_tensor_value_info(tensor.name, _element_type(tensor.type), tensor.shape)
-
-
-def _stored(tensor: Tensor, values: np.ndarray[Any, Any]) -> onnx.TensorProto:
-    from onnx import numpy_helper
-
-    if values.shape != tensor.shape or values.dtype != np.dtype(tensor.type):
-        raise InternalError(f"constant {tensor.name!r} is {values.dtype} {values.shape}, planned {tensor}")
-    return numpy_helper.from_array(values, tensor.name)
-
-
-def _element_type(name: str) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(np.dtype(name)))
+    settings: Settings = profile.settings
+    paths = {str(form): path for form, path in write(network, folder, profile.name, settings).items()}
+    paths["checksums"] = folder / checksums.NAME
+    for name, source in _EXAMPLES.items():
+        paths[name] = folder / source.name
+        write_atomically(paths[name], source.read_bytes())
+    return {**paths, "board": write_tarball(network, settings, folder)}

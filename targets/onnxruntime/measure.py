@@ -23,10 +23,10 @@ from targets.onnxruntime.artifact import read_artifact
 from targets.onnxruntime.control import control, warm_ups
 from targets.onnxruntime.estimate import footprint_terms
 from targets.onnxruntime.execute import execute
-from targets.onnxruntime.export import file_name, write
 from targets.onnxruntime.heap_model import Heap
 from targets.onnxruntime.machine import missing_tools, obtained_on, venue
 from targets.onnxruntime.names import FORMS, Form
+from targets.onnxruntime.onnx_file import file_name, write
 from targets.onnxruntime.running import Report
 from targets.onnxruntime.settings import Settings
 from targets.profile import Profile

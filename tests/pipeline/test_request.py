@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli import app
-from pipeline.request import Configs, Request, parse_budget, parse_settings, with_budget
+from pipeline.request import Configs, Request, parse_budget, parse_settings, profile_of, with_budget
 from targets.errors import ConfigurationError
+from targets.hardware.ways import Command
 from targets.profile import load_profile
 
 PROFILE = load_profile("jetson_nano")
@@ -82,3 +83,26 @@ def test_the_command_asks_for_the_same_again() -> None:
     assert parse_budget(words[words.index("--budget") + 1]) == request.budget
     assert parse_settings([words[i + 1] for i, word in enumerate(words) if word == "--set"]) == request.settings
     assert app.registered_commands
+
+
+def test_a_board_and_an_opset_become_part_of_the_profile_and_of_the_command() -> None:
+    asked = Request("jetson_nano", hardware="command:./measure.py --port '/dev/tty A'", opset=15)
+    profile = profile_of(asked)
+    assert profile.measure.hardware == Command(command=("./measure.py", "--port", "/dev/tty A"))
+    assert (profile.settings.export_opset, profile.settings.export_ir) == (15, 8)
+    words = shlex.split(asked.command())
+    assert words[words.index("--hardware") + 1] == asked.hardware and words[-2:] == ["--opset", "15"]
+
+
+@pytest.mark.parametrize(
+    ("target", "opset", "said"),
+    [
+        ("jetson_nano", 16, r"loads up to opset 15"),
+        ("jetson_nano", 12, r"greater than or equal to 13"),
+        ("raspberry_pi_zero_2w", 99, r"loads up to opset 18"),
+        ("microbit_v1", 13, r"is not given ONNX files"),
+    ],
+)
+def test_an_opset_that_the_board_does_not_load_is_refused(target: str, opset: int, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        profile_of(Request(target, opset=opset))

@@ -16,9 +16,9 @@ from targets.network import Network, Neuron
 from targets.onnxruntime import calibration
 from targets.onnxruntime.control import zeroed
 from targets.onnxruntime.estimate import estimate
-from targets.onnxruntime.export import write
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.measure import measure
+from targets.onnxruntime.onnx_file import write
 from targets.onnxruntime.planner import events, peak_bytes, run_order
 from targets.profile import Profile, load_profile, profile_names
 from tests import networks

@@ -14,8 +14,9 @@ from targets.network import INPUT, READOUT, Connection, Dense, Input, Network, N
 from targets.onnxruntime import lowering
 from targets.onnxruntime.checksums import write_sums
 from targets.onnxruntime.execute import execute
-from targets.onnxruntime.export import export, write
+from targets.onnxruntime.export import export
 from targets.onnxruntime.graph import Builder, Graph, Node
+from targets.onnxruntime.onnx_file import write
 from targets.profile import Profile
 from targets.reference import Trace, run
 from tests.networks import NETWORKS, branching, chain, feedback, filled, inputs_for, random_network
@@ -175,7 +176,7 @@ def without_skip(network: Network) -> Network:
 def test_a_fault_in_the_arithmetic_is_noticed(
     fault: Callable[[Graph], Graph], tmp_path: Path, nano: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from targets.onnxruntime import export as module
+    from targets.onnxruntime import onnx_file as module
 
     network = filled(branching(Neuron(96, 7, 0, 12)))
     monkeypatch.setattr(module, "lower", lambda *arguments: fault(lowering.lower(*arguments)))

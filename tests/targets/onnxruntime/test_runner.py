@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from targets.onnxruntime.compile import HEAP_COUNTER, RUNNER, compiled
-from targets.onnxruntime.export import write
 from targets.onnxruntime.machine import MALLOC_SETTINGS
+from targets.onnxruntime.onnx_file import write
 from targets.reference import run
 from tests.networks import branching, feedback, filled, inputs_for
 

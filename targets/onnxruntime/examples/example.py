@@ -1,0 +1,13 @@
+"""Classifies inputs with the file beside this one:  python example.py inputs.npy  (uint8 [N, ...], see its metadata)."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(str(Path(__file__).with_name("whole.onnx")), providers=["CPUExecutionProvider"])
+fed = session.get_inputs()[0]
+for sample in np.load(sys.argv[1], allow_pickle=False):
+    scores = session.run(["scores"], {fed.name: sample.reshape(fed.shape)})[0][0]
+    sys.stdout.write(f"{scores.argmax()}: {' '.join(map(str, scores))}\n")
