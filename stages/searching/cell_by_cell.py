@@ -9,18 +9,20 @@ memory budget are dropped before they are scored. Its text leaves the rest open.
 1. For each number of cells, every cell of the space stands in all places at once (found for the last, applied to those before).
 2. From the last place to the first, each place alone tries the best cells of step 1 and all neighbours of the cell that
    stands there; an improvement stays. Passes repeat until one changes nothing.
-3. A space too large to enumerate is entered through its coarse part: zero, skip and one convolution. Step 2 then brings in
-   kernel sizes, thresholds and feedback, edge by edge.
+3. A space too large to enumerate is entered through its coarse part: zero, skip and one convolution between as many nodes as
+   can be enumerated. Step 2 then brings in kernel sizes, thresholds, further nodes and feedback, edge by edge.
 4. Each candidate is sized and scored at the width that fills the budget around it, so that a lean cell may win by the
    channels that it leaves room for.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stages.searching.algorithm import Task, best_of, rank
 from stages.searching.candidates import Candidate
 from stages.searching.space import CellSpace
-from stages.snn.cells import parse_cell
+from stages.snn.cells import Cell, parse_cell
 
 #: Raw sizes up to which a space is enumerated.
 ENUMERABLE = 1_000
@@ -31,7 +33,7 @@ MAX_PASSES = 4
 
 def search(task: Task) -> None:
     """Steps 1 to 4; see the module."""
-    cells = [str(cell) for cell in coarse(task.space).cells()]
+    cells = [str(cell) for cell in entry_cells(task.space)]
     first = task.candidates([(cell,) * count for count in task.cell_counts for cell in cells], "same cell everywhere")
     best = best_of(first)
     if best is None:
@@ -63,6 +65,11 @@ def short_listed(candidates: list[Candidate]) -> list[str]:
     return list(dict.fromkeys(c.architecture.cells[-1] for c in scored))[:SHORT_LIST]
 
 
+def entry_cells(space: CellSpace) -> list[Cell]:
+    """The cells of the space's coarse part, as cells of the space: their output is the last node."""
+    return [space.embedded(cell) for cell in coarse(space).cells()]
+
+
 def coarse(space: CellSpace) -> CellSpace:
     """The space itself if it can be enumerated; else zero, skip, and the one convolution nearest to 3x3 at threshold 1."""
     if space.raw_size <= ENUMERABLE:
@@ -70,4 +77,7 @@ def coarse(space: CellSpace) -> CellSpace:
     convolutions = [choice for choice in space.choices if choice is not None and choice.kind == "conv"]
     plain = sorted(convolutions, key=lambda op: (abs(op.theta - 1), abs(op.kernel - 3), op.kernel))[:1]
     without_weights = [choice for choice in space.choices if choice is None or choice.kind == "skip"]
-    return CellSpace(space.nodes, (*without_weights, *plain))
+    found = CellSpace(space.nodes, (*without_weights, *plain))
+    while found.nodes > 2 and found.raw_size > ENUMERABLE:
+        found = replace(found, nodes=found.nodes - 1)
+    return found

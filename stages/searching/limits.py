@@ -10,7 +10,7 @@ from typing import Literal
 
 from stages.searching.algorithm import Task
 from stages.searching.candidates import Candidate
-from stages.searching.cell_by_cell import coarse
+from stages.searching.cell_by_cell import entry_cells
 from stages.searching.macro import gain_per_doubling
 from targets.errors import DoesNotFitError
 from targets.profile import Profile
@@ -43,7 +43,7 @@ def why_not_wider(best: Candidate, task: Task) -> tuple[StoppedBy, str]:
 
 def smallest_networks(task: Task) -> list[Candidate]:
     """The leanest cells in every macro-architecture at the fewest channels, least excess over the target first."""
-    cells = sorted(coarse(task.space).cells(), key=lambda c: sum(e.operation.kernel**2 for e in c.edges))[:LEANEST]
+    cells = sorted(entry_cells(task.space), key=lambda c: sum(e.operation.kernel**2 for e in c.edges))[:LEANEST]
     architectures = [
         variant for cell in cells for count in task.cell_counts for variant in task.macro.variants((str(cell),) * count)
     ]

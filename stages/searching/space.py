@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from random import Random
 
 from stages.snn.cells import Cell, CellOperation, Edge, Signature, pairs, parse_cell, parse_operation
@@ -67,6 +67,12 @@ class CellSpace:
         edges = (Edge(s, t, choice) for (s, t), choice in zip(places, chosen, strict=True) if choice is not None)
         return Cell(self.nodes, tuple(sorted(edges))).live()
 
+    def embedded(self, cell: Cell) -> Cell:
+        """A cell of no more nodes as one of this space: its output becomes the last node."""
+        place = {cell.output: self.nodes - 1}
+        edges = (Edge(place.get(e.source, e.source), place.get(e.target, e.target), e.operation) for e in cell.edges)
+        return Cell(self.nodes, tuple(sorted(edges)))
+
     def sample(self, random: Random) -> Cell:
         """A random connected cell; edges are drawn independently and unconnected draws rejected."""
         places = self.places
@@ -77,16 +83,38 @@ class CellSpace:
                 return cell
 
     def neighbours(self, cell: Cell) -> Iterator[Cell]:
-        """Connected cells that differ from a cell in one edge, each once, without the cell itself."""
+        """Connected cells that differ from a cell in one edge or by one node on an edge, each once, without the cell itself."""
         seen = {cell.signature}
+        for other in chain(self._with_another_edge(cell), self._with_another_node(cell)):
+            if other.edges and other.signature not in seen:
+                seen.add(other.signature)
+                yield other
+
+    def _with_another_edge(self, cell: Cell) -> Iterator[Cell]:
         here = {(e.source, e.target): e.operation for e in cell.edges}
         for place in self.places:
             for choice in self.choices if place[0] < place[1] else self.feedback:
                 changed = here | {place: choice}
-                other = self.cell(changed.keys(), changed.values())
-                if other.edges and other.signature not in seen:
-                    seen.add(other.signature)
-                    yield other
+                yield self.cell(changed.keys(), changed.values())
+
+    def _with_another_node(self, cell: Cell) -> Iterator[Cell]:
+        """A free node, if there is one, put behind the source of an edge: the edge leads to it, any operation leads on."""
+        used = sorted({0, cell.output, *(node for e in cell.edges for node in (e.source, e.target))})
+        if len(used) == self.nodes:
+            return
+        place = {node: index for index, node in enumerate(used)}
+        edges = [Edge(place[e.source], place[e.target], e.operation) for e in cell.live().edges]
+        for split in (e for e in edges if not e.feedback):
+            new = split.source + 1
+
+            def moved(node: int, new: int = new) -> int:
+                return node + (node >= new)
+
+            kept = [Edge(moved(e.source), moved(e.target), e.operation) for e in edges if e != split]
+            for choice in (c for c in self.choices if c is not None):
+                onward = Edge(new, moved(split.target), choice)
+                grown = (*kept, Edge(split.source, new, split.operation), onward)
+                yield self.embedded(Cell(len(used) + 1, tuple(sorted(grown))))
 
 
 class Representatives:

@@ -230,6 +230,15 @@ def test_the_search_finds_what_an_exhaustive_search_finds(tmp_path: Path, monkey
     assert refined.score == pytest.approx(exhaustive.score, abs=0.3)
 
 
+def test_cells_of_many_nodes_are_entered_through_smaller_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six nodes of three operations are 14 million cells, which no search may enumerate; depth four needs five nodes."""
+    board = counted_profile(monkeypatch, flash=10**6, ram=10**6)
+    config = SMALL.model_copy(update={"nodes": 6, "score": "longest_path", "max_channels": 2, "weight_bits": (8,)})
+    result = found(board, tmp_path, config.model_copy(update={"head_pools": (1,), "stem_strides": (1,)}))
+    assert result.score == 5
+    assert result.candidates_considered < 3_000
+
+
 def test_the_result_survives_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = counted_profile(monkeypatch, flash=8_000, ram=20_000)
     result = found(board, tmp_path)
