@@ -1,7 +1,12 @@
-"""Tests run natively: emulating a board is tested where it is meant, in `tests/targets/onnxruntime/test_emulated.py`."""
+"""Tests run natively (emulating a board is tested where it is meant, in `tests/targets/onnxruntime/test_emulated.py`), and a busy
+machine is no reason for a property test to fail."""
 
 from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 os.environ["SPIKEPORT_QEMU"] = "off"
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
