@@ -86,9 +86,9 @@ def _search(report: Report, region: str) -> Markup | None:
     for point in front:
         label = _described(point.architecture, point.size_bytes, point.score)
         points.append(Point(point.size_bytes, point.score, "front", label))
-    size = next(row.estimated_bytes for row in report.budget if row.region == region)
-    points.append(Point(size, found.score, "chosen", _described(found.architecture, size, found.score)))
-    label = f"Score over memory in {region} for {max(len(candidates), len(front))} candidates"
+    for size in [row.estimated_bytes for row in report.budget if row.region == region]:
+        points.append(Point(size, found.score, "chosen", _described(found.architecture, size, found.score)))
+    label = f"Score over memory in {region} for {len(candidates) + len(front)} candidates"
     return scatter(points, label, f"estimated bytes in {region}", f"score ({found.score_name})")
 
 
