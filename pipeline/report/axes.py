@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from pipeline.report.svg import element, text
 
 WIDTH, HEIGHT = 440.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 26.0, 42.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 18.0, 42.0
 
 
 @dataclass(frozen=True)

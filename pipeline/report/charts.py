@@ -74,8 +74,8 @@ def scatter(points: Sequence[Point], label: str, x_name: str, y_name: str) -> Ma
     margin = (max(ys) - min(ys)) * 0.08 or 1
     x = Axis(min(xs) * 0.9, max(xs) * 1.1, LEFT, WIDTH - RIGHT, logarithmic=True)
     y = Axis(min(ys) - margin, max(ys) + margin, HEIGHT - BOTTOM, TOP)
-    parts = [*frame(x, y, x_name, sizes=True), text(LEFT - 30, 11, y_name, "axis-name")]
-    front = sorted((point for point in points if point.kind == "front"), key=lambda point: point.x)
+    parts = [*frame(x, y, x_name, sizes=True), text(LEFT + 6, TOP + 10, y_name, "axis-name")]
+    front = sorted((point for point in points if point.kind != "candidate"), key=lambda point: point.x)
     joined = " ".join(f"{x(point.x):.1f},{y(point.y):.1f}" for point in front)
     parts.append(element("polyline", points=joined, class_="front-line"))
     for kind, radius in (("candidate", 3.0), ("front", 4.0), ("chosen", 7.0)):

@@ -102,7 +102,7 @@ def plot(runs: Sequence[Run]) -> Markup:
         if place is not None:
             labels.append(text(*place, run.report.target, "tick"))
     parts = [*frame(x, y, "measured bytes in all regions", _percent_format(y), sizes=True), *labels, *dots]
-    parts.append(text(LEFT - 30, 11, "test accuracy", "axis-name"))
+    parts.append(text(LEFT + 6, TOP + 2, "test accuracy", "axis-name"))
     return drawing(WIDTH, HEIGHT, f"Test accuracy over measured memory of {len(runs)} models", parts)
 
 

@@ -17,7 +17,6 @@ from pipeline.report.layers import layers
 from pipeline.report.samples import shown
 from pipeline.report.templating import style, templates
 from stages.searching.pareto import ParetoPoint
-from stages.snn.architecture import Architecture
 from stages.verify import TermRow
 from targets.sizes import format_size
 
@@ -84,17 +83,12 @@ def _search(report: Report, region: str) -> Markup | None:
         return None
     points = [Point(size, score, "candidate", f"{format_size(size)}, {score:.2f} points") for size, score in candidates]
     for point in front:
-        label = _described(point.architecture, point.size_bytes, point.score)
-        points.append(Point(point.size_bytes, point.score, "front", label))
-    for size in [row.estimated_bytes for row in report.budget if row.region == region]:
-        points.append(Point(size, found.score, "chosen", _described(found.architecture, size, found.score)))
-    label = f"Score over memory in {region} for {len(candidates) + len(front)} candidates"
+        a = point.architecture
+        cells = f"{len(a.cells)} cells, {a.channels} channels, {a.weight_bits} bits"
+        label = f"{format_size(point.size_bytes)}, {point.score:.2f} points: {cells}"
+        points.append(Point(point.size_bytes, point.score, "chosen" if a == found.architecture else "front", label))
+    label = f"Score over memory in {region} for {len(points)} candidates"
     return scatter(points, label, f"estimated bytes in {region}", f"score ({found.score_name})")
-
-
-def _described(a: Architecture, size_bytes: int, score: float) -> str:
-    cells = f"{len(a.cells)} cells, {a.channels} channels, {a.weight_bits} bits"
-    return f"{format_size(size_bytes)}, {score:.2f} points: {cells}"
 
 
 def _curves(report: Report) -> tuple[Markup, Markup]:

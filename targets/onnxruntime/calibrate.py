@@ -34,7 +34,18 @@ from targets.network_file import write_atomically
 from targets.onnxruntime.calibration import SHIPPED, own_table, read_table, table_bytes
 from targets.onnxruntime.control import control, zeroed
 from targets.onnxruntime.graph import Graph
-from targets.onnxruntime.heap_model import Constants, Heap, Loader, features, known_bytes, known_run_bytes, objects
+from targets.onnxruntime.heap_model import (
+    LOW,
+    MARGIN,
+    Constants,
+    Heap,
+    Loader,
+    features,
+    heap,
+    known_bytes,
+    known_run_bytes,
+    objects,
+)
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.measure import companions, peaks
 from targets.onnxruntime.names import FORMS, Form
@@ -48,8 +59,9 @@ EXPLAINING = {
     "reading": ("session", "nodes", "constants", "name_characters"),
     "converting": ("session", "ready_objects", "nodes", "constants", "converted_constants"),
     "ready": tuple(features(lower(control(), "whole"), Loader(keeps_parsed=False, old_strings=False))),
-    "finishing": (
+    "planning": (
         "session",
+        "ready_objects",
         "nodes",
         "constants",
         "converted_constants",
@@ -60,6 +72,8 @@ EXPLAINING = {
     "running": ("session", "node_inputs", "constants", "inputs", "outputs"),
 }
 ROUNDS = 8
+#: Networks with fewer bytes of constants say nothing about a margin.
+SMALL_BYTES = 8000
 #: Its emulated core runs what is not of this machine's instruction set.
 BOARD = "jetson_nano"
 NETWORKS = 150
@@ -98,7 +112,26 @@ def fitted(base: dict[Form, Heap], graphs: Sequence[Graph], measured: Sequence[H
     """Constants under which the model comes closest to the measurements, with the loader that explains them best."""
     run = [known_run_bytes(graph) for graph in graphs]
     loaders = [Loader(keeps_parsed, old) for keeps_parsed in (False, True) for old in (False, True)]
-    return min((_fitted(base, graphs, measured, run, loader) for loader in loaders), key=lambda found: found[1])[0]
+    found = min((_fitted(base, graphs, measured, run, loader) for loader in loaders), key=lambda found: found[1])[0]
+    return replace(found, load_margin=load_margin(found, graphs, measured))
+
+
+def load_margin(constants: Constants, graphs: Sequence[Graph], measured: Sequence[Heap]) -> float:
+    """The least margin under which no network but the smallest is estimated more than LOW too small while loading."""
+    for margin in np.arange(MARGIN, 2 * MARGIN - 1, 0.001):
+        tried = replace(constants, load_margin=round(float(margin), 3))
+        if all(_low(tried, graph, taken) < LOW for graph, taken in zip(graphs, measured, strict=True)):
+            return tried.load_margin
+    return 2 * MARGIN - 1
+
+
+def _low(constants: Constants, graph: Graph, measured: Heap) -> float:
+    """How far below the measurement the estimate of loading is, above the control and relative to it."""
+    if graph.constant_bytes < SMALL_BYTES:
+        return 0.0
+    control: Heap = constants.control["step" if graph.name == "step" else "whole"]
+    above = measured.load_bytes - control.load_bytes
+    return 1 - (heap(graph, constants).load_bytes - control.load_bytes) / above
 
 
 def _fitted(
@@ -123,16 +156,24 @@ def _fitted(
     guess = {
         "reading": known["reading"] + 2000.0 * np.array([column["nodes"] for column in columns]),
         "converting": known["converting"] + 0.85 * (ready - known["ready"]),
-        "finishing": 1.02 * ready + known["finishing"],
+        "planning": known["planning"] + 1.02 * (ready - known["ready"]),
     }
-    start = {**known, "finishing": ready + known["finishing"]}
     for _ in range(ROUNDS):
         highest = np.argmax(list(guess.values()), axis=0)
         for index, moment in enumerate(list(guess)):
-            found[moment] = _fit(moment, columns, load - start[moment], load, highest == index)
-            guess[moment] = start[moment] + np.array([objects(found[moment], column) for column in columns])
+            found[moment] = _fit(moment, columns, load - known[moment], load, highest == index)
+            guess[moment] = known[moment] + np.array([objects(found[moment], column) for column in columns])
     error = np.mean((np.max(list(guess.values()), axis=0) / load - 1) ** 2)
-    return Constants(control=base, loader=loader, **found), float(error)
+    constants = Constants(
+        control=base,
+        reading=found["reading"],
+        converting=found["converting"],
+        ready=found["ready"],
+        planning=found["planning"],
+        running=found["running"],
+        loader=loader,
+    )
+    return constants, float(error)
 
 
 def _fit(

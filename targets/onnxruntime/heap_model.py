@@ -2,12 +2,14 @@
 
 Goes in: a `Graph`, `Constants`. Comes out: the peak of loading and the peak of running, in bytes of the heap.
 
-Loading passes three moments, each of which can be the highest (seen by logging every allocation of a load):
+Loading passes four moments, each of which can be the highest (seen by logging every allocation of a load):
 
 1. reading: the file, or 4 MiB of it, is in memory while the parser copies the weights out of it;
 2. converting: one weight after another becomes a tensor. Today its parsed copy goes at once, so that one weight is there
    twice; 1.10 keeps all parsed copies until the session is ready, so that every weight is;
-3. ready: weights once, and the session's own objects (nodes, values, plans, kernels), the larger part for a small network.
+3. planning: the session's own objects (nodes, values, plans, kernels) are there, the larger part for a small network, and what
+   their making needs; of the weights only the parsed copies, which builds with old strings round up to pages;
+4. ready: weights and objects, and nothing else.
 
 Running adds inputs, the frame of a run and the buffers of `targets.onnxruntime.planner`.
 """
@@ -29,6 +31,7 @@ HEADER_BYTES, PAGE_BYTES, MALLOC_BYTES = 24, 4096, 32
 #: Objects are counted this much larger than fitted: a low estimate is the unsafe one, and the fit leaves about 0.5 % of them
 #: unexplained. Tensors are not fitted and get no margin.
 MARGIN = 1.01
+LOW = 0.006
 #: Smaller constants stay inside the parsed graph.
 INLINE_CONSTANT_BYTES = 127
 #: Protobuf reads a file through a buffer as large as the file, up to this.
@@ -81,9 +84,12 @@ class Constants:
     #: `ready_objects` among its features is what `ready` comes to: most objects exist already.
     converting: Mapping[str, float]
     ready: Mapping[str, float]
-    finishing: Mapping[str, float]
+    #: So here.
+    planning: Mapping[str, float]
     running: Mapping[str, float]
     loader: Loader
+    #: MARGIN, or what more it takes that no network of the calibration is estimated more than LOW too small while loading.
+    load_margin: float = MARGIN
 
 
 def heap(graph: Graph, constants: Constants) -> Heap:
@@ -93,10 +99,10 @@ def heap(graph: Graph, constants: Constants) -> Heap:
     base = known_bytes(graph, constants.loader)
 
     def at(moment: str) -> float:
-        return base[moment] + MARGIN * objects(getattr(constants, moment), counted)
+        return base[moment] + constants.load_margin * objects(getattr(constants, moment), counted)
 
-    ready = at("ready")
-    load = max(at("reading"), at("converting"), ready + at("finishing"))
+    ready = base["ready"] + MARGIN * counted["ready_objects"]
+    load = max(at("reading"), at("converting"), at("planning"), ready)
     run = ready + known_run_bytes(graph) + MARGIN * objects(constants.running, counted)
     return Heap(round(load), round(ready), round(run))
 
@@ -107,7 +113,7 @@ def objects(sizes: Mapping[str, float], counted: Mapping[str, float]) -> float:
 
 
 def known_bytes(graph: Graph, loader: Loader) -> Mapping[str, int]:
-    """What is known of each moment without calibration: tensors, by the runtime's rules. Finishing adds to ready."""
+    """What is known of each moment without calibration: tensors, by the runtime's rules."""
     sizes = [constant.tensor.size_bytes for constant in graph.constants]
     stored = sum(planner.block_bytes(size) for size in sizes)
     parsed = sum(loader.string_bytes(size) for size in sizes)
@@ -116,7 +122,7 @@ def known_bytes(graph: Graph, loader: Loader) -> Mapping[str, int]:
         "reading": min(graph.constant_bytes, READ_BUFFER_BYTES) + parsed,
         "converting": stored + both if loader.keeps_parsed else _converting_bytes(sizes, loader),
         "ready": stored,
-        "finishing": both if loader.keeps_parsed else 0,
+        "planning": stored + both if loader.keeps_parsed else parsed,
     }
 
 

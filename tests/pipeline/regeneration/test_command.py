@@ -57,7 +57,7 @@ def regenerate(folder: Path, *more: str, **environment: str) -> Done:
         env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=240,
         check=False,
     )
     assert "Traceback" not in done.stderr
@@ -218,7 +218,7 @@ def test_a_full_disk_fails_the_target_and_the_next_run_completes(copied: Path, m
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
     full = subprocess.run(
         [sys.executable, "-c", limit + "from pipeline.cli import main; main()", *command("./good.toml")[3:]],
-        cwd=copied, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False,
+        cwd=copied, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert full.returncode == 2, full.stderr
     assert "the disk is full" in full.stderr and "Traceback" not in full.stderr
@@ -253,7 +253,7 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert processes_in(tmp_path) == []
-    assert time.monotonic() - began < 15  # 3 s where the machine is free; the work itself would last for minutes
+    assert time.monotonic() - began < 3
     assert process.returncode == 130
     assert "the same command goes on from here" in said
     assert "Traceback" not in said
@@ -272,7 +272,7 @@ def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
     worker.stdin.flush()
     wait_until((tmp_path / "build/good/digits/01_analyze.partial").exists)
     worker.stdin.close()
-    assert worker.wait(timeout=15) != 0
+    assert worker.wait(timeout=3) != 0
 
 
 def test_a_killed_worker_fails_its_target_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
