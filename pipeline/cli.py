@@ -22,6 +22,7 @@ from pipeline.options import (
     Data,
     DatasetName,
     Datasets,
+    Device,
     Explain,
     Finalists,
     Hardware,
@@ -32,6 +33,7 @@ from pipeline.options import (
     Require,
     Seed,
     Settings,
+    SpikeBudget,
     Target,
     Targets,
     Trained,
@@ -94,6 +96,8 @@ def deploy(
     until: Annotated[StageName, typer.Option(help="Last stage to run.")] = "verify",
     trained: Trained = None,
     finalists: Finalists = None,
+    device: Device = None,
+    spike_budget: SpikeBudget = None,
     jobs: Jobs = 1,
     ray: Ray = None,
     explain: Explain = False,
@@ -103,7 +107,21 @@ def deploy(
     from pipeline.run import deploy as run
 
     asked = request(
-        target, dataset, data, seed, preset, budget, settings, build, hardware, opset, trained, finalists, require
+        target,
+        dataset,
+        data,
+        seed,
+        preset,
+        budget,
+        settings,
+        build,
+        hardware,
+        opset,
+        trained,
+        finalists,
+        require,
+        device,
+        spike_budget,
     )
     run(asked, until, people, explain=explain, as_json=as_json, ray=ray, jobs=jobs)
 

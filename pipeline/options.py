@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,6 +43,14 @@ Finalists = Annotated[
         help="Train so many of the best candidates, by successive halving; validation accuracy chooses.", min=0
     ),
 ]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option(help="Where it trains; auto is every GPU that torch sees, without one the CPU."),
+]
+SpikeBudget = Annotated[
+    float | None,
+    typer.Option(help="Spikes per neuron and step that training is held to, e.g. 0.05: less energy for some accuracy."),
+]
 Hardware = Annotated[
     str,
     typer.Option(
@@ -74,12 +82,20 @@ def request(
     trained: int | None = None,
     finalists: int | None = None,
     require: MeasuredBy | None = None,
+    device: str | None = None,
+    spike_budget: float | None = None,
 ) -> Request:
     """The parsed options.
 
     Raises:
         ConfigurationError: --budget or --set cannot be read.
     """
-    named = {"analyze.trained": trained, "search.finalists": finalists, "verify.require": require}
+    named = {
+        "analyze.trained": trained,
+        "search.finalists": finalists,
+        "quantize.device": device,
+        "quantize.spike_budget": spike_budget,
+        "verify.require": require,
+    }
     values = parse_settings(settings or []) | {path: value for path, value in named.items() if value is not None}
     return Request(target, dataset, data, seed, preset, parse_budget(budget), values, build, hardware, opset)

@@ -8,7 +8,8 @@ split is measured once, at the end, where training is also compared with the ref
 
     folder/network.safetensors           the integer network
     folder/float.safetensors             the float network's parameters
-    folder/curves.jsonl                  the learning curves, one line per epoch
+    folder/curves.jsonl                  the learning curves, one line per epoch: losses, accuracy, spike rates, gradient norm
+    folder/incidents.jsonl               what went wrong and was mended: divergence, populations that never fired
     folder/speed.jsonl                   images per second of training, one line per epoch
     folder/checkpoint-PHASE.safetensors  where a killed run goes on
 
@@ -66,8 +67,13 @@ def quantize(
     check(dataset, architecture)
     from stages.training import measure
     from stages.training.phases import Phases
+    from stages.training.processes import Assignment, train_in_processes
 
     phases = Phases(dataset, profile, lower(architecture, profile), config, folder, progress)
+    if phases.plan.processes > 1:
+        train_in_processes(
+            Assignment(dataset, profile, phases.network, config), phases.plan.processes, folder, progress
+        )
     with phases.machine():
         float_network, float_curve = phases.train_float()
         integer_network, integer_curve = phases.train_integer(float_network)

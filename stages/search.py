@@ -22,6 +22,7 @@ from stages.scores.catalog import score_named
 from stages.scores.subject import batch_of
 from stages.searching import cell_by_cell, evolutionary, random_search
 from stages.searching.algorithm import Algorithm, Task, best_of, rank
+from stages.searching.baseline import proven
 from stages.searching.candidates import Candidate, CandidateLog, Evaluator
 from stages.searching.limits import StoppedBy, does_not_fit, smallest_networks, use_of, why_not_wider
 from stages.searching.macro import LADDER, MacroChoices
@@ -29,6 +30,7 @@ from stages.searching.pareto import ParetoPoint, pareto_front
 from stages.searching.short_training import Finalist, halved
 from stages.searching.space import CellSpace
 from stages.snn.architecture import Architecture
+from stages.training.plan import MANY_IMAGES
 from targets.errors import ConfigurationError
 from targets.profile import Profile
 
@@ -71,8 +73,8 @@ class SearchConfig(BaseModel):
     max_channels: PositiveInt = 1024
     #: Most synaptic operations of one inference, every neuron firing: what training can afford.
     max_synaptic_operations: PositiveInt = 6_000_000
-    #: So many for each value of an image (channels times pixels) where that is more, up to four times the most.
-    synaptic_operations_per_value: PositiveInt = 6_000
+    #: So many for each value of an image (channels times pixels) where that is more, up to twice the most.
+    synaptic_operations_per_value: PositiveInt = 10_000
     #: Least points that a doubling of the channels has to gain.
     min_gain: NonNegativeFloat = 0.5
     #: Images that untrained networks are run on, for scores that look at spikes.
@@ -83,11 +85,14 @@ class SearchConfig(BaseModel):
     finalists: NonNegativeInt = 0
     #: Epochs of the first of their rounds; every further round doubles them.
     finalist_epochs: PositiveInt = 2
+    #: From 20,000 training images on, so many of them are spent to train the winner beside a plain chain of convolutions
+    #: (`stages.searching.baseline`), where there are no other finalists; 0 for not.
+    baseline_images: NonNegativeInt = 6_000
 
     def most_operations(self, input_shape: tuple[int, int, int]) -> int:
         """The compute limit for images of this shape."""
         wanted = self.synaptic_operations_per_value * prod(input_shape)
-        return min(max(wanted, self.max_synaptic_operations), 4 * self.max_synaptic_operations)
+        return min(max(wanted, self.max_synaptic_operations), 2 * self.max_synaptic_operations)
 
     @classmethod
     def preset(cls, name: Literal["quick", "full"], seed: int = 0) -> SearchConfig:
@@ -161,20 +166,27 @@ def search(
         algorithm_named(config.algorithm)(task)
         if best_of(evaluator.candidates) is None:  # chance missed it, or nothing fits
             evaluator.rated([c.architecture for c in smallest_networks(task)[:1]], progress, "smallest network")
+        best, finalists = decided(task, dataset, profile, config, folder / "finalists")
     finally:
         log.close()
-    best = best_of(evaluator.candidates)
+    return result(best, finalists, task, profile)
+
+
+def decided(
+    task: Task, dataset: Dataset, profile: Profile, config: SearchConfig, folder: Path
+) -> tuple[Candidate, list[Finalist]]:
+    """The candidate with the best score, or the one that wins when the best few are trained; and those that were."""
+    best = best_of(task.evaluator.candidates)
     if best is None:
         raise does_not_fit(smallest_networks(task)[0], profile)
-    finalists: list[Finalist] = []
     if config.finalists > 1:
-        scored = sorted((c for c in evaluator.candidates if c.score is not None), key=rank, reverse=True)
+        scored = sorted((c for c in task.evaluator.candidates if c.score is not None), key=rank, reverse=True)
         chosen = scored[: config.finalists]
-        finalists = halved(
-            chosen, dataset, profile, config.finalist_epochs, config.seed, folder / "finalists", progress
-        )
-        best = next(c for c in chosen if c.architecture == finalists[0].architecture)
-    return result(best, finalists, task, profile)
+        finalists = halved(chosen, dataset, profile, config.finalist_epochs, config.seed, folder, task.progress)
+        return next(c for c in chosen if c.architecture == finalists[0].architecture), finalists
+    if config.baseline_images and len(dataset.train) >= MANY_IMAGES:
+        return proven(best, task, dataset, config.baseline_images, profile, folder, task.progress)
+    return best, []
 
 
 def result(best: Candidate, finalists: Sequence[Finalist], task: Task, profile: Profile) -> SearchResult:

@@ -156,8 +156,7 @@ FAMILIES = (
         "onnxruntime",
         "Linux boards that run ONNX Runtime",
         "Load `whole.onnx` with ONNX Runtime to classify one input per call, or `step.onnx` to keep the membrane potentials "
-        "and go step by step. The metadata of each file says what to feed and what comes out; `example.py` and "
-        "`example.c` do it. `board.tar.gz` builds, checks and measures itself on the board.",
+        "and go step by step. The metadata of each file says what to feed and what comes out.",
     ),
     Family(
         "loihi",

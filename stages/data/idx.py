@@ -17,6 +17,7 @@ from stages.data.dataset import Dataset, Split
 from stages.data.download import RemoteFile, cache_folder, fetch
 from stages.data.files import Form, damaged, locate, read_bytes, refuse
 from stages.data.splits import with_validation
+from targets.errors import ConfigurationError
 
 #: The four files in the order of `Form.needed`; the split and what is in it.
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -46,6 +47,8 @@ class IdxDataset:
     input_shape: tuple[int, int, int] = (1, *_PIXELS)
     #: Whether a mirrored image keeps its class.
     mirrors: bool = False
+    #: Labels of the official training set's first images, which tell it from others of the same file names.
+    begins: tuple[int, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -70,7 +73,17 @@ class IdxDataset:
         train_images, train_labels, test_images, test_labels = self.files(folder)
         train = self._split(train_images, train_labels)
         test = self._split(test_images, test_labels)
+        self._refuse_another(train_labels, train)
         return with_validation(self.name, train, test, self.class_names, seed, mirrors=self.mirrors)
+
+    def _refuse_another(self, label_file: Path, train: Split) -> None:
+        """Files of the same names with the labels of another dataset known here."""
+        for other in (MNIST, FASHION_MNIST):
+            if other.name != self.name and tuple(train.labels[: len(other.begins)]) == other.begins:
+                raise ConfigurationError(
+                    f"{label_file}: these are the labels of {other.name}, not of {self.name}",
+                    f"use --dataset {other.name}, or give the folder of {self.name}",
+                )
 
     def _split(self, image_file: Path, label_file: Path) -> Split:
         images, labels = read_idx(image_file), read_idx(label_file)
@@ -103,7 +116,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(content) - start != math.prod(shape):
         kind = "truncated" if len(content) - start < math.prod(shape) else "too long"
         raise damaged(path, f"{kind}: {len(content) - start} bytes where shape {shape} takes {math.prod(shape)}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(bytearray(content), np.uint8, offset=start).reshape(shape)  # writable, as torch wants it
 
 
 MNIST = IdxDataset(
@@ -118,6 +131,7 @@ MNIST = IdxDataset(
         "9fb629c4189551a2d022fa330f9573f3",
         "ec29112dd5afa0611ce80d1b7f02629c",
     ),
+    begins=(5, 0, 4, 1, 9, 2, 1, 3, 1, 4, 3, 5, 3, 6, 1, 7, 2, 8, 6, 9),
 )
 
 FASHION_MNIST = IdxDataset(
@@ -144,4 +158,5 @@ FASHION_MNIST = IdxDataset(
         "bb300cfdad3c16e7a12a480ee83cd310",
     ),
     mirrors=True,
+    begins=(9, 0, 0, 3, 0, 2, 7, 2, 5, 5, 0, 9, 5, 5, 7, 9, 1, 0, 6, 4),
 )

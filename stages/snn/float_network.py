@@ -10,7 +10,7 @@ its integer times one scale in all populations that share it. The readout integr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from spikingjelly.activation_based import functional, surrogate
@@ -89,6 +89,8 @@ class FloatNetwork(nn.Module):
                 )
         channels, *spatial = network.readout.shape
         self.bias = nn.Parameter(torch.zeros(channels, *(1 for _ in spatial)))
+        #: What reaches the readout during a run.
+        self.arrived: list[Tensor] = []
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits [N, classes] of inputs as `run` takes them."""
@@ -106,7 +108,10 @@ class FloatNetwork(nn.Module):
         if not self.network.input.spiking and not inputs.is_floating_point():
             entering = entering / self.network.input.levels
         spikes = walk(self.network, entering, self)
-        return Activity(spikes, self.node(self.network.readout).v.flatten(1) / self.network.timesteps)
+        readout, timesteps = self.network.readout, self.network.timesteps
+        steps = by_step(self.arrived, readout, timesteps)
+        self.arrived.clear()
+        return Activity(spikes, self.node(readout).v.flatten(1) / timesteps, steps)
 
     def deliver(self, connection: Connection, values: Tensor) -> Tensor:
         """Operation and BatchNorm of a connection."""
@@ -136,8 +141,18 @@ class FloatNetwork(nn.Module):
         """Spikes of a population's LIF node."""
         node = self.node(population)
         node.step_mode = step_mode
-        spikes: Tensor = node(current if population.fires else current + self.bias)
+        if not population.fires:
+            current = current + self.bias
+            self.arrived.append(current)
+        spikes: Tensor = node(current)
         return spikes
+
+
+def by_step(arrived: Sequence[Tensor], readout: Population, timesteps: int) -> Tensor:
+    """Currents of the readout [T, N, classes], whether all steps came at once, one for all of them, or one after the other."""
+    several = len(readout.shape) + 2
+    steps = [current if current.dim() == several else current.unsqueeze(0) for current in arrived]
+    return torch.cat(steps).flatten(2).expand(timesteps, -1, -1)
 
 
 def _initial(weight: Weight) -> nn.Parameter:

@@ -88,9 +88,10 @@ class IntegerNetwork(nn.Module):
     def run(self, inputs: Tensor) -> Activity:
         """One inference of pixels [N, *shape] or 0/1 spikes [N, T, *shape] in whole numbers, scores in real units."""
         readout = self.network.readout
-        spikes, scores = self.recurrence(inputs, self.integers())
-        step = self.unit(readout.name) / (readout.resolution * self.network.timesteps * 2**readout.neuron.fraction_bits)
-        return Activity(spikes, (scores * step).flatten(1).float())
+        spikes, scores, arrived = self.recurrence(inputs, self.integers())
+        one = self.unit(readout.name) / readout.resolution
+        mean = one / (self.network.timesteps * 2**readout.neuron.fraction_bits)
+        return Activity(spikes, (scores * mean).flatten(1).float(), (arrived * one).float())
 
     def integers(self) -> Integers:
         """The whole numbers that the parameters stand for, differentiable."""
@@ -113,7 +114,7 @@ class IntegerNetwork(nn.Module):
     def unit(self, population: str) -> Tensor:
         """The real size of one integer step of a population's weights, [channels] or [1]; 1 where it has no weights."""
         if key(population) not in self.scales:
-            return torch.ones(1)
+            return next(self.parameters()).new_ones(1)
         return cast(SharedScale, self.scales[key(population)]).unit()
 
     def _layer(self, weight: Weight) -> Any:
@@ -128,7 +129,7 @@ def integers(module: IntegerNetwork) -> Network:
     """The integer network with the values that the module has come to."""
 
     def whole(values: Tensor) -> NDArray[np.int64]:
-        return values.detach().double().round().numpy().astype(np.int64)
+        return values.detach().cpu().double().round().numpy().astype(np.int64)
 
     found, network = module.integers(), module.network
     zeros = {p.name: np.zeros(p.channels, np.int64) for p in network.populations}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from spikingjelly.activation_based import functional, surrogate
 from torch import Tensor, nn
 
-from stages.snn.float_network import enter, key
+from stages.snn.float_network import by_step, enter, key
 from stages.snn.neurons import FLOAT32_EXACT, IntegerNode
 from stages.snn.wiring import Spikes, apply, walk
 from targets.errors import ConfigurationError
@@ -72,11 +72,13 @@ class Recurrence(nn.Module):
                 population.neuron, population.fires, surrogate_function, timesteps=network.timesteps
             )
 
-    def forward(self, inputs: Tensor, integers: Integers) -> tuple[Spikes, Tensor]:
-        """Spikes [T, N, *shape] by population, and the readout's potentials [N, *shape] after the last step."""
+    def forward(self, inputs: Tensor, integers: Integers) -> tuple[Spikes, Tensor, Tensor]:
+        """Spikes [T, N, *shape] by population, the readout's potentials [N, *shape] at the end, its currents [T, N, classes]."""
         functional.reset_net(self)
-        spikes = walk(self.network, enter(self.network, inputs), _Run(self, integers, largest(self.network, integers)))
-        return spikes, self.node(self.network.readout).v
+        run = _Run(self, integers, largest(self.network, integers), [])
+        spikes = walk(self.network, enter(self.network, inputs), run)
+        readout = self.network.readout
+        return spikes, self.node(readout).v, by_step(run.arrived, readout, self.network.timesteps)
 
     def node(self, population: Population) -> IntegerNode:
         """The LIF node of a population."""
@@ -87,7 +89,7 @@ class Recurrence(nn.Module):
         """All spikes and membrane potentials of a run, as `targets.reference.run` returns them."""
         for node in self.nodes.values():
             cast(IntegerNode, node).store_v_seq = True
-        spikes, scores = self(torch.from_numpy(inputs), integers)
+        spikes, scores, _ = self(torch.from_numpy(inputs), integers)
         membranes = {}
         for population in self.network.populations:
             stored = self.node(population).v_seq
@@ -128,6 +130,8 @@ class _Run:
     recurrence: Recurrence
     integers: Integers
     largest: Mapping[str, float]
+    #: What has reached the readout, bias included.
+    arrived: list[Tensor]
 
     def deliver(self, connection: Connection, values: Tensor) -> Tensor:
         """The operation of a connection in whole numbers."""
@@ -148,8 +152,11 @@ class _Run:
         node, name = self.recurrence.node(population), population.name
         node.step_mode = step_mode
         node.wide = not node.float32_is_exact(self.largest[name], self.recurrence.network.timesteps)
+        bias = self.integers.biases[name]
+        if not population.fires:
+            self.arrived.append(current + bias)
         threshold = (self.integers.thresholds[name],) if population.fires else ()
-        spikes: Tensor = node(current, *threshold, self.integers.biases[name])
+        spikes: Tensor = node(current, *threshold, bias)
         return spikes
 
 

@@ -49,10 +49,14 @@ class Phase(Protocol):
 
 @dataclass(frozen=True)
 class Activity:
-    """What a forward pass leaves: spikes [T, N, *shape] by population (the readout has none), and logits [N, classes]."""
+    """What a forward pass leaves: spikes [T, N, *shape] by population (the readout has none), and logits [N, classes].
+
+    The logits are the mean over steps of `step_logits` [T, N, classes], what each step adds to the readout.
+    """
 
     spikes: Spikes
     logits: Tensor
+    step_logits: Tensor
 
 
 def is_pooling(population: Population, network: Network) -> bool:

@@ -34,14 +34,16 @@ def augmented(images: Tensor, how: Augmentation, seed: int) -> Tensor:
 
 
 def _moved(images: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
-    """[N, C, H, W] mirrored and shifted."""
+    """[N, C, H, W] mirrored and shifted. Chance is drawn on the CPU, so that it is the same for every device."""
     samples, _, height, width = images.shape
+    device = images.device
     down, right = torch.randint(0, 2 * how.shift + 1, (2, samples, 1), generator=random)
     mirrored = torch.rand((samples, 1), generator=random) < 0.5 * how.mirror
     rows, columns = torch.arange(height) + down, torch.arange(width).expand(samples, width)
     columns = torch.where(mirrored, width - 1 - columns, columns) + right
+    rows, columns = rows.to(device), columns.to(device)
     padded = pad(images, [how.shift] * 4)
-    sample = torch.arange(samples)[:, None, None]
+    sample = torch.arange(samples, device=device)[:, None, None]
     # channels are indexed last, so the gather copies whole pixels; the network wants them first
     chosen = padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
     return chosen.permute(0, 3, 1, 2).contiguous()
@@ -55,4 +57,4 @@ def _uncovered(images: Tensor, edge: int, random: torch.Generator) -> Tensor:
     above, left = row - edge // 2, column - edge // 2
     down, right = torch.arange(height)[:, None], torch.arange(width)
     covered = (down >= above) & (down < above + edge) & (right >= left) & (right < left + edge)
-    return (~covered).to(images.dtype)
+    return (~covered).to(images.device, images.dtype)

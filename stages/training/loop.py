@@ -1,42 +1,43 @@
 """The training loop of both phases.
 
-Comes in: a module, a dataset, settings. Goes out: the module with the weights of its best epoch, and the learning curve.
+Comes in: an objective, a dataset, settings, an engine. Goes out: the network with the weights of its best epoch, on the CPU, and
+the learning curve.
 
 A step takes the next images of the epoch's order, changes them as the augmentation says, sets the learning rate, runs the
-module (which starts every run from zero membrane potentials), and lets the optimizer follow the gradient of the cross-entropy.
-After each epoch the module is measured on the validation split; the best epoch has the highest accuracy, then the lowest loss.
+network (which starts every run from zero membrane potentials), and lets the optimizer follow the gradient of the objective.
+After each epoch the network is measured on the validation split; the best epoch has the highest accuracy, then the lowest loss.
 The phase ends early when the best epoch is long past. The test split is never seen here.
 
 Order, augmentation and rate follow from the seed and the number of the step alone, so that a training that was killed and
 resumed ends with the same bits as one that was not. An epoch that ends with numbers that are not finite is undone: back to the
-best weights, with half the learning rate.
+best weights, with half the learning rate. A population that fired nowhere in an epoch has its bias raised.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import get_total_norm
 
-from stages.data.dataset import Dataset
+from stages.data.dataset import Dataset, Split
 from stages.progress import Progress
-from stages.snn.float_network import FloatNetwork
-from stages.snn.integer_network import IntegerNetwork
 from stages.training.augment import augmented
 from stages.training.checkpoint import Checkpoint, CheckpointFile, optimizer_tensors, restore_optimizer
+from stages.training.engine import Engine
 from stages.training.measure import measure
+from stages.training.objective import Objective
 from stages.training.plan import Augmentation
-from stages.training.results import Epoch, best
+from stages.training.results import Epoch, Incident, best
+from stages.training.revival import wake
 from targets.errors import ConfigurationError
 
-RECOVERIES = 3
-"""How often a diverged training goes back before it is given up."""
+RECOVERIES, REVIVALS = 3, 3
+"""How often a diverged training goes back before it is given up, and how often a silent population is woken."""
 _AUGMENTING = 1 << 40
 """Keeps the seeds of augmentation apart from those of the order."""
 
@@ -48,65 +49,73 @@ class Settings:
     phase: str
     epochs: int
     batch: int
+    optimizer: str
+    momentum: float
     learning_rate: float
     weight_decay: float
-    label_smoothing: float
     #: Share of the steps in which the learning rate rises.
     warm_up: float
     #: Epochs without a better one after which the phase ends.
     patience: int
     augmentation: Augmentation
+    #: Whether a GPU computes in bfloat16.
+    mixed_precision: bool
     seed: int
     #: Least time between two checkpoints; one is written at the end in any case.
     checkpoint_seconds: float
 
 
 @dataclass
-class _State:
+class State:
     """Where a training stands, besides weights and optimizer."""
 
     step: int = 0
-    #: Sum of the losses of the current epoch's steps.
+    #: Sums over the current epoch's steps: losses, norms of gradients; and the time that they took.
     loss: float = 0.0
-    #: The same of their gradients' norms, and the time that they took.
     gradient: float = 0.0
     seconds: float = 0.0
     #: Halved by every recovery.
     rate: float = 1.0
-    recoveries: int = 0
     curve: list[Epoch] = field(default_factory=list)
     #: Images per second of training, one figure for each point of the curve; kept apart, since no two runs agree on it.
     speeds: list[float | None] = field(default_factory=list)
+    #: What went wrong and was mended.
+    incidents: list[Incident] = field(default_factory=list)
 
 
 class Training:
-    """One phase's training of a module, from the checkpoint if there is one.
+    """One phase's training, from the checkpoint if there is one.
 
     Args:
-        record: Is given the learning curve and the images per second after every epoch.
+        objective: What is minimised, and the network in it.
+        record: Is given the state after every epoch, in the first process.
     """
 
     def __init__(
         self,
-        module: FloatNetwork | IntegerNetwork,
+        objective: Objective,
         dataset: Dataset,
         settings: Settings,
+        engine: Engine,
         file: CheckpointFile,
         progress: Progress,
-        record: Callable[[Sequence[Epoch], Sequence[float | None]], None],
+        record: Callable[[State], None],
     ) -> None:
-        self.module, self.settings, self.file = module, settings, file
-        self.images, self.labels = torch.from_numpy(dataset.train.images), torch.from_numpy(dataset.train.labels)
-        self.validation, self.progress, self.record = dataset.validation, progress, record
-        self.steps_per_epoch = math.ceil(len(dataset.train) / settings.batch)
+        self.settings, self.engine, self.file, self.progress, self.record = settings, engine, file, progress, record
+        self.objective, self.module = engine.prepared(objective), objective.module
+        self.images = torch.from_numpy(dataset.train.images).to(engine.device)
+        self.labels = torch.from_numpy(dataset.train.labels).to(engine.device)
+        self.validation = Split(*(engine.share(values) for values in vars(dataset.validation).values()))
+        self.steps_per_epoch = steps_per_epoch(len(dataset.train), settings.batch, engine.processes)
         self.steps = settings.epochs * self.steps_per_epoch
         self.optimizer = self.fresh_optimizer()
-        self.state = _State()
+        self.state = State()
+        self.sums = torch.zeros(2, dtype=torch.float64, device=engine.device)
         self.best_weights: dict[str, Tensor] = {}
         self.order = torch.empty(0)
 
-    def run(self) -> Sequence[Epoch]:
-        """Trains to the end and leaves the module with its best weights; returns the learning curve.
+    def run(self) -> State:
+        """Trains to the end and leaves the network with its best weights.
 
         Raises:
             ConfigurationError: the loss is not finite even at lower learning rates, or the checkpoint is damaged.
@@ -124,36 +133,33 @@ class Training:
                 saved = time.monotonic()
         self.save()
         self.module.load_state_dict(self.best_weights)
-        return self.state.curve
-
-    def ended(self) -> bool:
-        """Whether all steps are done, or the last epochs brought nothing better."""
-        curve = self.state.curve
-        return self.state.step >= self.steps or curve[-1].epoch - best(curve).epoch >= self.settings.patience
+        self.module.cpu()
+        return self.state
 
     def step(self) -> None:
         """One update of the weights."""
         images, labels = self.next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        self.module.train()
-        loss = cross_entropy(self.module(images), labels, label_smoothing=self.settings.label_smoothing)
+        self.objective.train()
+        with self.engine.precision(self.settings.mixed_precision):
+            loss = self.objective(images, labels)  # the network resets its membrane potentials before it runs
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
-        self.state.gradient += get_total_norm(gradients).item()
+        self.engine.backward(loss)
+        norm = get_total_norm([p.grad for p in self.module.parameters() if p.grad is not None])
         self.optimizer.step()
-        self.state.loss += loss.item()
+        self.sums += torch.stack([loss.detach(), norm])
         self.state.step += 1
 
     def next_batch(self) -> tuple[Tensor, Tensor]:
-        """The step's slice of its epoch's random order."""
+        """This process's share of the step's slice of its epoch's random order, augmented."""
         epoch, index = divmod(self.state.step, self.steps_per_epoch)
         if index == 0 or not len(self.order):
             generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + epoch)
             self.order = torch.randperm(len(self.images), generator=generator)
-        chosen = self.order[index * self.settings.batch : (index + 1) * self.settings.batch]
-        seed = _AUGMENTING + self.settings.seed * 1_000_003 + self.state.step
+        batch = self.order[index * self.settings.batch : (index + 1) * self.settings.batch]
+        chosen = self.engine.share(batch).to(self.engine.device)
+        seed = _AUGMENTING + self.settings.seed * 1_000_003 + self.state.step + (self.engine.rank << 50)
         return augmented(self.images[chosen], self.settings.augmentation, seed), self.labels[chosen]
 
     def learning_rate(self) -> float:
@@ -162,23 +168,34 @@ class Training:
         falling = 0.5 * (1 + math.cos(math.pi * self.state.step / self.steps))
         return self.settings.learning_rate * self.state.rate * rising * falling
 
+    def ended(self) -> bool:
+        """Whether all steps are done, or the last epochs brought nothing better."""
+        curve = self.state.curve
+        return self.state.step >= self.steps or curve[-1].epoch - best(curve).epoch >= self.settings.patience
+
     def end_epoch(self) -> None:
-        """Measures the module, keeps it if it is the best so far, and goes back if it diverged."""
-        steps, state = self.steps_per_epoch, self.state
-        epoch, loss, gradient = state.step // steps, state.loss / steps, state.gradient / steps
-        speed = len(self.images) / state.seconds
-        state.loss = state.gradient = state.seconds = 0.0
+        """Measures the network, keeps it if it is the best so far; goes back if it diverged, wakes what is silent."""
+        self.engine.agree(self.module)
+        state, settings = self.state, self.settings
+        epoch, speed = state.step // self.steps_per_epoch, len(self.images) / state.seconds
+        loss, gradient = (self.sums / self.steps_per_epoch).tolist()
+        everywhere = float(self.engine.summed(self.sums)[0])
+        self.sums.zero_()
+        state.seconds = 0.0
         point = self.point(epoch, loss, gradient)
-        if self.broken() or not (math.isfinite(loss) and math.isfinite(point.validation_loss)):
+        if self.broken() or not (math.isfinite(everywhere) and math.isfinite(point.validation_loss)):
             self.recover(epoch)
             return
         self.add(point, speed)
-        what = f"{self.settings.phase} training, validation accuracy {point.validation_accuracy:.3f}"
-        self.progress(what, epoch, self.settings.epochs)
+        self.progress(
+            f"{settings.phase} training, validation accuracy {point.validation_accuracy:.3f}", epoch, settings.epochs
+        )
+        for population in point.dead:
+            self.revive(population, epoch)
 
     def point(self, epoch: int, loss: float | None = None, gradient: float | None = None) -> Epoch:
-        """The module as it is now, on the validation split."""
-        measured = measure(self.module, self.validation)
+        """The network as it is now, on the validation split."""
+        measured = measure(self.module, self.validation, self.engine.summed)
         return Epoch(
             phase=self.settings.phase,
             epoch=epoch,
@@ -195,21 +212,33 @@ class Training:
             self.best_weights = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.state.curve.append(point)
         self.state.speeds.append(speed)
-        self.record(self.state.curve, self.state.speeds)
+        self.tell()
 
     def recover(self, epoch: int) -> None:
         """Back to the best weights with half the learning rate; the lost epoch is trained again."""
-        if self.state.recoveries == RECOVERIES:
-            broken = ", ".join(self.broken()) or "the loss"
+        broken = ", ".join(self.broken()) or "the loss"
+        if sum(incident.kind == "diverged" for incident in self.state.incidents) == RECOVERIES:
             raise ConfigurationError(
                 f"{self.settings.phase} training diverged {RECOVERIES + 1} times, last in epoch {epoch}: not finite: {broken}",
                 "lower the learning rate",
             )
-        self.state.recoveries += 1
         self.state.rate /= 2
         self.state.step -= self.steps_per_epoch
         self.module.load_state_dict(self.best_weights)
         self.optimizer = self.fresh_optimizer()
+        self.happened("diverged", epoch, broken, f"best weights again, learning rate times {self.state.rate:g}")
+
+    def revive(self, population: str, epoch: int) -> None:
+        """Raises the bias of a population that never fired, some times; then it is left, and reported, as dead."""
+        mine = [i for i in self.state.incidents if (i.kind, i.where) == ("dead", population)]
+        if len(mine) < REVIVALS and self.state.step < self.steps and wake(self.module, population):
+            self.happened("dead", epoch, population, "never fired on the validation split; its bias was raised")
+
+    def happened(self, kind: str, epoch: int, where: str, what: str) -> None:
+        """Keeps an incident and tells it."""
+        self.state.incidents.append(Incident(phase=self.settings.phase, epoch=epoch, kind=kind, where=where, what=what))
+        self.progress(f"{self.settings.phase} training, {where}: {what}", epoch, self.settings.epochs)
+        self.tell()
 
     def broken(self) -> list[str]:
         """Parameters and statistics that are not finite. The loss need not show it: a potential of NaN never fires."""
@@ -218,23 +247,41 @@ class Training:
 
     def fresh_optimizer(self) -> torch.optim.Optimizer:
         """An optimizer without memory."""
+        settings = self.settings
         learning = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        return torch.optim.AdamW(learning, self.settings.learning_rate, weight_decay=self.settings.weight_decay)
+        if settings.optimizer == "sgd":
+            return torch.optim.SGD(
+                learning,
+                settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+                nesterov=settings.momentum > 0,
+            )
+        return torch.optim.AdamW(learning, settings.learning_rate, weight_decay=settings.weight_decay)
+
+    def tell(self) -> None:
+        """Hands the state to whoever keeps it."""
+        if self.engine.first:
+            self.record(self.state)
 
     def save(self) -> None:
         """Writes the checkpoint."""
+        if not self.engine.first:
+            return
+        self.state.loss, self.state.gradient = self.sums.tolist()
         groups = {
             "module": self.module.state_dict(),
             "best": self.best_weights,
             "optimizer": optimizer_tensors(self.optimizer),
         }
         tensors = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
-        curve = [point.model_dump() for point in self.state.curve]
-        self.file.save(Checkpoint(tensors, {**vars(self.state), "curve": curve}))
+        lists = {name: [entry.model_dump() for entry in getattr(self.state, name)] for name in ("curve", "incidents")}
+        self.file.save(Checkpoint(tensors, {**vars(self.state), **lists}))
 
     def resume(self) -> None:
         """Takes up the checkpoint, or begins."""
         checkpoint = self.file.load()
+        self.engine.wait()  # until all have read what one of them is about to replace
         if checkpoint is None:
             self.add(self.point(0))
             return
@@ -242,5 +289,13 @@ class Training:
         self.best_weights = checkpoint.group("best/")
         restore_optimizer(self.optimizer, checkpoint.group("optimizer/"))
         curve = [Epoch(**point) for point in checkpoint.facts["curve"]]
-        self.state = _State(**{**checkpoint.facts, "curve": curve})
-        self.record(curve, self.state.speeds)
+        incidents = [Incident(**incident) for incident in checkpoint.facts["incidents"]]
+        self.state = State(**{**checkpoint.facts, "curve": curve, "incidents": incidents})
+        self.sums += torch.tensor([self.state.loss, self.state.gradient], dtype=torch.float64, device=self.sums.device)
+        self.tell()
+
+
+def steps_per_epoch(images: int, batch: int, processes: int) -> int:
+    """Steps that show every image once; a last batch too small to give each process two images is left out."""
+    whole, rest = divmod(images, batch)
+    return whole + (rest >= 2 * processes or not whole)

@@ -5,7 +5,7 @@ Comes in: a trained module and images with labels. Goes out: plain numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,20 +49,30 @@ def batches(split: Split, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def measure(module: FloatNetwork | IntegerNetwork, split: Split) -> Measured:
-    """Accuracy, loss and spike rates of a module in evaluation mode."""
+def measure(
+    module: FloatNetwork | IntegerNetwork, split: Split, summed: Callable[[Tensor], Tensor] = lambda sums: sums
+) -> Measured:
+    """Accuracy, loss and spike rates of a module in evaluation mode.
+
+    Args:
+        module: The network, on any device.
+        split: What it is measured on, or this process's share of it.
+        summed: Adds up over the processes that have the other shares.
+    """
     module.eval()
-    correct, loss = 0, 0.0
-    spikes: dict[str, float] = {}
-    for images, labels in batches(split):
-        activity = module.run(images)
-        correct += int((activity.logits.argmax(1) == labels).sum())
-        loss += float(functional.cross_entropy(activity.logits, labels, reduction="sum"))
-        for name, fired in activity.spikes.items():
-            spikes[name] = spikes.get(name, 0.0) + float(fired.sum(dtype=torch.float64))
-    network, samples = module.network, len(split)
+    network, device = module.network, next(module.parameters()).device
+    firing = [population.name for population in network.populations if population.fires]
+    sums = torch.zeros(3 + len(firing), dtype=torch.float64, device=device)
+    for images, labels in batches(split, BATCH):
+        activity, wanted = module.run(images.to(device)), labels.to(device)
+        sums[0] += len(labels)
+        sums[1] += (activity.logits.argmax(1) == wanted).sum()
+        sums[2] += functional.cross_entropy(activity.logits, wanted, reduction="sum")
+        sums[3:] += torch.stack([activity.spikes[name].sum(dtype=torch.float64) for name in firing])
+    samples, correct, loss, *spikes = summed(sums).tolist()
     rates = {
-        name: total / (samples * network.timesteps * network.population_of[name].size) for name, total in spikes.items()
+        name: total / (samples * network.timesteps * network.population_of[name].size)
+        for name, total in zip(firing, spikes, strict=True)
     }
     return Measured(correct / samples, loss / samples, rates)
 

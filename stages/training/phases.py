@@ -23,17 +23,22 @@ from stages.snn.integer_network import IntegerNetwork, integers
 from stages.snn.scales import Limits
 from stages.training.allocator import kept_memory
 from stages.training.checkpoint import CheckpointFile
-from stages.training.config import QuantizeConfig
-from stages.training.loop import Settings, Training
+from stages.training.config import WITHOUT_EFFECT, QuantizeConfig
+from stages.training.engine import Engine, gpus
+from stages.training.loop import Settings, State, Training
 from stages.training.measure import batches
+from stages.training.objective import Objective, Terms
 from stages.training.plan import Plan
 from stages.training.results import Epoch
+from stages.training.tensorboard import write_curves
 from targets.network import Network
 from targets.network_file import digest, save_network, write_atomically
 from targets.profile import Profile
 
 COARSE_BITS, COARSE_RATE = 2, 3.0
 """Weights of so few bits move by whole steps only: the integer phase needs a learning rate so much higher."""
+STATISTICS_IMAGES = 10_000
+"""So many training images tell the statistics of BatchNorm well enough."""
 
 
 class Phases:
@@ -50,7 +55,8 @@ class Phases:
     ) -> None:
         self.dataset, self.profile, self.network = dataset, profile, network
         self.config, self.folder, self.progress = config, folder, progress
-        self.plan = Plan.of(config, dataset)
+        self.plan = Plan.of(config, dataset, gpus(config.device))
+        self.engine = Engine(config.device)
         #: Lines of JSON by file and phase. Speeds have a file of their own: no two runs agree on them.
         self.lines: dict[str, dict[str, list[str]]] = {}
 
@@ -61,6 +67,7 @@ class Phases:
             stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(self.config.threads)
             stack.enter_context(kept_memory())
+            stack.enter_context(self.engine.exact())
             yield
 
     def train_float(self) -> tuple[FloatNetwork, Sequence[Epoch]]:
@@ -69,7 +76,7 @@ class Phases:
             torch.manual_seed(self.config.seed)
             module = FloatNetwork(self.network)
         curve = self._train(module, "float", self.plan.float_epochs, self.config.float_learning_rate)
-        reestimate(module, (images for images, _ in batches(self.dataset.train)))
+        reestimate(module, (images for images, _ in batches(self.dataset.train.first(STATISTICS_IMAGES))))
         return module, curve
 
     def train_integer(self, float_network: FloatNetwork) -> tuple[IntegerNetwork, Sequence[Epoch]]:
@@ -79,7 +86,7 @@ class Phases:
         module = IntegerNetwork.from_float(float_network, self.profile.network.weight_scale, limits)
         bits = min(weight.bits for weight in self.network.weights)
         rate = self.config.integer_learning_rate * (COARSE_RATE if bits <= COARSE_BITS else 1)
-        return module, self._train(module, "integer", self.plan.integer_epochs, rate)
+        return module, self._train(module, "integer", self.plan.integer_epochs, rate, float_network)
 
     def save(self, float_network: FloatNetwork, integer_network: IntegerNetwork) -> Network:
         """Writes both networks; returns the integer one."""
@@ -90,35 +97,62 @@ class Phases:
         return network
 
     def _train(
-        self, module: FloatNetwork | IntegerNetwork, phase: str, epochs: int, learning_rate: float
+        self,
+        module: FloatNetwork | IntegerNetwork,
+        phase: str,
+        epochs: int,
+        learning_rate: float,
+        teacher: FloatNetwork | None = None,
     ) -> Sequence[Epoch]:
+        config = self.config
+        terms = Terms(**{name: getattr(config, name) for name in Terms.__dataclass_fields__})
+        if teacher is not None:
+            teacher = teacher.to(self.engine.device).eval()
         settings = Settings(
             phase=phase,
             epochs=epochs,
             batch=self.plan.batch,
+            optimizer=config.optimizer,
+            momentum=config.momentum,
             learning_rate=learning_rate,
-            weight_decay=self.config.weight_decay,
-            label_smoothing=self.config.label_smoothing,
-            warm_up=self.config.warm_up,
-            patience=self.config.patience,
+            weight_decay=config.weight_decay,
+            warm_up=config.warm_up,
+            patience=config.patience,
             augmentation=self.plan.augmentation,
-            seed=self.config.seed,
-            checkpoint_seconds=self.config.checkpoint_seconds,
+            mixed_precision=config.mixed_precision and phase == "float",
+            seed=config.seed,
+            checkpoint_seconds=config.checkpoint_seconds,
         )
-
-        def record(curve: Sequence[Epoch], speeds: Sequence[float | None]) -> None:
-            self.lines.setdefault("curves", {})[phase] = [point.model_dump_json() for point in curve]
-            self.lines.setdefault("speed", {})[phase] = [
-                json.dumps({"phase": phase, "epoch": point.epoch, "images_per_second": round(speed, 1)})
-                for point, speed in zip(curve, speeds, strict=True)
-                if speed is not None
-            ]
-            for name, phases in self.lines.items():
-                text = "".join(line + "\n" for lines in phases.values() for line in lines)
-                write_atomically(self.folder / f"{name}.jsonl", text.encode())
-
         file = CheckpointFile(self.folder / f"checkpoint-{phase}.safetensors", self._key())
-        return Training(module, self.dataset, settings, file, self.progress, record).run()
+        objective = Objective(module, terms, teacher)
+        training = Training(
+            objective,
+            self.dataset,
+            settings,
+            self.engine,
+            file,
+            self.progress,
+            lambda state: self._record(phase, state),
+        )
+        curve = training.run().curve
+        if teacher is not None:
+            teacher.cpu()
+        return curve
+
+    def _record(self, phase: str, state: State) -> None:
+        """Writes the lines of a phase as they are now."""
+        self.lines.setdefault("curves", {})[phase] = [point.model_dump_json() for point in state.curve]
+        self.lines.setdefault("incidents", {})[phase] = [incident.model_dump_json() for incident in state.incidents]
+        self.lines.setdefault("speed", {})[phase] = [
+            json.dumps({"phase": phase, "epoch": point.epoch, "images_per_second": round(speed, 1)})
+            for point, speed in zip(state.curve, state.speeds, strict=True)
+            if speed is not None
+        ]
+        for name, phases in self.lines.items():
+            text = "".join(line + "\n" for lines in phases.values() for line in lines)
+            write_atomically(self.folder / f"{name}.jsonl", text.encode())
+        if self.config.tensorboard:
+            write_curves(self.folder / "tensorboard", phase, state)
 
     def _key(self) -> str:
         """What decides the result: equal keys, equal bits."""
@@ -128,7 +162,7 @@ class Phases:
             "weight_scale": self.profile.network.weight_scale,
             "neuron": self.profile.neuron.model_dump(exclude={"source"}),
             "plan": self.plan.facts(),
-            "config": self.config.model_dump(exclude={"checkpoint_seconds", "parity_samples"}),
+            "config": self.config.model_dump(exclude=set(WITHOUT_EFFECT)),
             "versions": {name: version(name) for name in ("torch", "brevitas", "spikingjelly")},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -28,9 +28,26 @@ class Epoch(Result):
     spike_rate: dict[str, float]
 
     @property
+    def dead(self) -> tuple[str, ...]:
+        """Populations that never fired."""
+        return tuple(name for name, rate in self.spike_rate.items() if rate == 0)
+
+    @property
     def merit(self) -> tuple[float, float]:
         """What the best epoch has most of: accuracy, then the least loss."""
         return self.validation_accuracy, -self.validation_loss
+
+
+class Incident(Result):
+    """Something that went wrong in a training, and what was done about it."""
+
+    phase: str
+    epoch: int
+    #: "diverged" or "dead".
+    kind: str
+    #: The parameter or the population.
+    where: str
+    what: str
 
 
 def best(curve: Sequence[Epoch]) -> Epoch:

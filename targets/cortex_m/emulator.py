@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -29,8 +28,8 @@ from targets.host_library import host_library
 TRACE_BASE = 0xA0000000
 _PAGE = 4096
 _PAINT = 0xA5
-#: Far more than any single inference, on a busy machine and with hooks too; a firmware that runs longer hangs.
-_TIMEOUT_SECONDS = 1200.0
+#: More than any single inference; a firmware that runs longer hangs.
+_TIMEOUT_MICROSECONDS = 120_000_000
 
 
 @dataclass(frozen=True)
@@ -159,16 +158,10 @@ class Emulator:
         self._resume(self._engine.reg_read(arm_const.UC_ARM_REG_LR))
 
     def _resume(self, address: int) -> None:
-        # a timer of our own: with Unicorn's the same code takes 1.7 times as long
-        watchdog = Timer(_TIMEOUT_SECONDS, self._engine.emu_stop)
-        watchdog.daemon = True
-        watchdog.start()
         try:
-            self._engine.emu_start(address | 1, self._exchange)
+            self._engine.emu_start(address | 1, self._exchange, timeout=_TIMEOUT_MICROSECONDS)
         except _unicorn().UcError as error:
             raise VerificationError(f"the firmware faults at 0x{self._counter():08X}: {error}") from error
-        finally:
-            watchdog.cancel()
         if self._counter() != self._exchange:
             raise VerificationError(f"the firmware hangs at 0x{self._counter():08X}")
 

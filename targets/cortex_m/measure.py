@@ -6,13 +6,9 @@ the membrane potential of every neuron in every step besides; it never counts fo
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +30,7 @@ from targets.network_file import write_atomically
 from targets.profile import Profile
 from targets.reference import Trace, check_inputs
 
-Result = TypeVar("Result")
 _MIB = 1 << 20
-#: Fewer samples than this are not worth another emulator.
-_SAMPLES_A_WORKER = 8
 
 
 @dataclass(frozen=True)
@@ -169,11 +162,8 @@ def _memories(profile: Profile) -> list[Memory]:
 def _scores(
     firmware: Firmware, plan: Plan, memories: list[Memory], profile: Profile, inputs: NDArray[np.uint8]
 ) -> NDArray[np.int32]:
-    def infer(samples: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
-        emulator = Emulator(firmware, profile.settings.core, memories)
-        return [emulator.infer(frames_of(plan, sample), is_streamed(plan)) for sample in samples]
-
-    return np.stack([scores for part in _in_parallel(infer, inputs) for scores in part])
+    emulator = Emulator(firmware, profile.settings.core, memories)
+    return np.stack([emulator.infer(frames_of(plan, sample), is_streamed(plan)) for sample in inputs])
 
 
 def _recordings(
@@ -187,17 +177,9 @@ def _recordings(
         firmware = _built(folder, profile, script, trace=True)
     words = plan.network.timesteps * sum(layer.population.size for layer in plan.schedule.layers)
     memories = [Memory(0, 64 * _MIB), Memory(0x20000000, 64 * _MIB * len(settings.ram))]
-
-    def infer(samples: NDArray[np.uint8]) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-        emulator = Emulator(firmware, settings.core, memories, words)
-        return [(emulator.infer(frames_of(plan, sample), is_streamed(plan)), emulator.trace()) for sample in samples]
-
-    done = [pair for part in _in_parallel(infer, inputs) for pair in part]
-    return [trace for _, trace in done], np.stack([scores for scores, _ in done])
-
-
-def _in_parallel(work: Callable[[NDArray[np.uint8]], Result], inputs: NDArray[np.uint8]) -> list[Result]:
-    """The work on parts of the inputs, one part and one emulator for each processor; emulation runs outside of Python's lock."""
-    workers = max(1, min(os.cpu_count() or 1, len(inputs) // _SAMPLES_A_WORKER))
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, np.array_split(inputs, workers)))
+    emulator = Emulator(firmware, settings.core, memories, words)
+    recordings, scores = [], []
+    for sample in inputs:
+        scores.append(emulator.infer(frames_of(plan, sample), is_streamed(plan)))
+        recordings.append(emulator.trace())
+    return recordings, np.stack(scores)

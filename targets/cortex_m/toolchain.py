@@ -38,7 +38,6 @@ _FLAGS: dict[ToolchainName, tuple[str, ...]] = {
     "gcc": (*_COMMON, "-mthumb", "-mfloat-abi=soft", "-fno-tree-loop-distribute-patterns"),
 }
 _TIMEOUT_SECONDS = 300
-_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _OVERFLOW = re.compile(r"region [`']?(\w+)'?:? overflowed by (\d+) bytes")
 
 
@@ -93,11 +92,11 @@ class Toolchain:
             return target.read_bytes()
 
     def compile_once(self, source: Path, include: Sequence[Path]) -> bytes:
-        """The object of one C file; compiled again in this process only when it or a header that it includes has changed."""
+        """The object of one C file; compiled again in this process only when the file or a header beside it has changed."""
         return _remembered(self, self._digest(source, include, ()), source, tuple(include))
 
     def compile_cached(self, source: Path, include: Sequence[Path], defines: Sequence[str] = ()) -> Path:
-        """The object of a C file from the user's cache, by the text of the file and of the headers that it includes."""
+        """The object of a C file from the user's cache, by the text of the file and of all headers beside it."""
         key = self._digest(source, include, defines)
         path = cache_folder() / f"{source.stem}-{key[:24]}.o"
         if not path.exists():
@@ -106,7 +105,8 @@ class Toolchain:
 
     def _digest(self, source: Path, include: Sequence[Path], defines: Sequence[str]) -> str:
         """Of everything that an object is made from."""
-        texts = _texts(source, include)
+        content = [source, *sorted(path for folder in include for path in folder.glob("*.h"))]
+        texts = [path.read_text(encoding="utf-8") for path in content]
         parts = [self.key, *self.flags, *_sized(source), *defines, source.name, *texts]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -163,18 +163,6 @@ def cache_folder() -> Path:
     """Where objects and calibrations of this user are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "spikeport" / "cortex_m"
-
-
-def _texts(source: Path, include: Sequence[Path]) -> list[str]:
-    """A C file and the headers of these folders that it includes, directly or through others, in the order of names."""
-    headers = {path.name: path for folder in include for path in folder.glob("*.h")}
-    found, wanted = {source.name: source.read_text(encoding="utf-8")}, [source.name]
-    while wanted:
-        for name in _INCLUDE.findall(found[wanted.pop()]):
-            if name in headers and name not in found:
-                found[name] = headers[name].read_text(encoding="utf-8")
-                wanted.append(name)
-    return [found[name] for name in sorted(found)]
 
 
 def _sized(source: Path) -> list[str]:

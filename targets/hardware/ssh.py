@@ -50,7 +50,7 @@ cleanup() {{
 }}
 trap cleanup EXIT
 trap 'exit {_INTERRUPTED}' HUP INT TERM PIPE
-timeout "$limit" head -c "$size" | tar -x -o -f - -C "$dir" || exit {_NOT_COPIED}
+head -c "$size" | tar -x -o -f - -C "$dir" || exit {_NOT_COPIED}
 cd "$dir" && mkdir -p {RESULTS} || exit {_NOT_COPIED}
 exec 3<&0
 {{ cat <&3; kill -TERM $$; }} >/dev/null 2>&1 &
@@ -62,8 +62,7 @@ code=$?
 [ $code != 137 ] || [ $(($(date +%s) - began)) -lt "$limit" ] || code=124
 echo $code >code
 kill -KILL "-$child" 2>/dev/null
-tail -c 4000 stderr >stderr.tail && echo "$mark" || exit {_NOT_RETURNED}
-timeout "$limit" tar -c -f - code stdout stderr.tail {RESULTS} || exit {_NOT_RETURNED}
+tail -c 4000 stderr >stderr.tail && echo "$mark" && tar -c -f - code stdout stderr.tail {RESULTS} || exit {_NOT_RETURNED}
 """
 
 

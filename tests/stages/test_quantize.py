@@ -21,8 +21,9 @@ from stages.data.dataset import Dataset
 from stages.progress import silent
 from stages.quantize import QuantizeConfig, Quantized, quantize
 from stages.snn.architecture import Architecture
+from stages.training import loop
 from targets import reference
-from targets.errors import ConfigurationError
+from targets.errors import ConfigurationError, InternalError
 from targets.network import Network
 from targets.network_file import load_network
 from targets.profile import load_profile
@@ -109,22 +110,42 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("phase", ["float", "integer"])
 def test_a_run_that_is_killed_in_an_epoch_resumes_to_the_same_bytes(
-    phase: str, finished: tuple[Path, Quantized], tmp_path: Path
+    finished: tuple[Path, Quantized], tmp_path: Path
 ) -> None:
+    """Killed in the integer phase; the middle of a float epoch is test_loop's."""
     program = (
         f"from pathlib import Path\nfrom tests.stages.test_quantize import trained\ntrained(Path({str(tmp_path)!r}))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment)
-    checkpoint = tmp_path / f"checkpoint-{phase}.safetensors"
+    checkpoint = tmp_path / "checkpoint-integer.safetensors"
     wait_for(lambda: checkpoint.exists() or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
     assert not (tmp_path / "network.safetensors").exists()
     assert trained(tmp_path) == finished[1]
     assert files(tmp_path) == files(finished[0])
+
+
+def test_two_processes_share_the_batches(tmp_path: Path) -> None:
+    """Another result than one process has, since BatchNorm sees half a batch, and as good; the curves are one training's."""
+    said: list[str] = []
+    config = CONFIG.model_copy(update={"processes": 2, "integer_epochs": 1})
+    result = quantize(small(), PROFILE, ARCHITECTURE, config, tmp_path, lambda what, done, total: said.append(what))
+    assert result.integer_network.test_accuracy > 0.5
+    assert result.parity.spikes_differing == 0
+    assert [point.epoch for point in result.learning_curve] == [0, 1, 2, 3, 0, 1]
+    assert any("float training, validation accuracy" in what for what in said)
+    assert (tmp_path / "job" / "job.json").exists()
+
+
+def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(
+        update={"processes": 2, "launcher": (sys.executable, "-c", "raise SystemExit('no room')")}
+    )
+    with pytest.raises(InternalError, match="no room"):
+        trained(tmp_path, config)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -135,8 +156,9 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
-    first = trained(tmp_path)
-    faster = CONFIG.model_copy(update={"float_learning_rate": 1e-2})
+    brief = CONFIG.model_copy(update={"float_epochs": 1, "integer_epochs": 1})
+    first = trained(tmp_path, brief)
+    faster = brief.model_copy(update={"float_learning_rate": 1e-2})
     second = trained(tmp_path, faster)
     assert second.network_digest != first.network_digest
     assert second == trained(tmp_path / "fresh", faster)
@@ -195,6 +217,7 @@ def test_a_silent_network_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tm
         return replace(network, populations=populations)
 
     monkeypatch.setattr(stage, "lower", reluctant)
+    monkeypatch.setattr(loop, "REVIVALS", 0)
     with pytest.raises(ConfigurationError, match=r"head.*never fires"):
         trained(tmp_path)
 

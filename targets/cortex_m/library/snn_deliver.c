@@ -19,19 +19,16 @@ typedef struct variant {
     int words, scaled;
 } variant;
 
-SNN_INLINE void add_weight(uint8_t *target, int32_t weight, unsigned width) {
-    if (width == 16U) {
+/* One weight of a byte. */
+SNN_INLINE void add_one(uint8_t *target, uint32_t code, int32_t factor, variant is) {
+    int32_t weight = is.bits == 8U ? (int32_t)(int8_t)code : (int32_t)(code & 0xFFU) - (1 << (is.bits - 1U));
+    weight = is.scaled ? weight * factor : weight;
+    if (is.width == 16U) {
         snn_v16 *v = (snn_v16 *)(void *)target;
         *v = (int16_t)(*v + weight);
     } else {
         *(snn_v32 *)(void *)target += weight;
     }
-}
-
-/* One weight of a byte. */
-SNN_INLINE void add_one(uint8_t *target, uint32_t code, int32_t factor, variant is) {
-    int32_t weight = is.bits == 8U ? (int32_t)(int8_t)code : (int32_t)(code & 0xFFU) - (1 << (is.bits - 1U));
-    add_weight(target, is.scaled ? weight * factor : weight, is.width);
 }
 
 /* Four weights, one a byte, in the order 0, 2, 1, 3: even bytes are one SIMD pair, odd bytes the next. Returns where the next
@@ -78,29 +75,24 @@ SNN_INLINE void add_words(uint8_t *v, const snn_word *weights, uint32_t count, i
     } while (v != end);
 }
 
-SNN_INLINE int32_t ragged_weight(const uint8_t *weights, uint32_t index, variant is) {
-    const uint32_t bit = index * is.bits;
-    if (is.bits == 0U) {
-        return 1;
-    }
-    if (is.bits == 8U) {
-        return (int8_t)weights[index];
-    }
-    return (int32_t)(((uint32_t)weights[bit >> 3] >> (bit & 7U)) & ((1U << is.bits) - 1U)) - (1 << (is.bits - 1U));
-}
-
-/* Weights of any number; `index` is that of the first one. Whole bytes go four at a time. */
-SNN_INLINE void add_ragged(uint8_t *v, const uint8_t *weights, uint32_t index, uint32_t count, int32_t factor,
+/* Weights of any number; `index` is that of the first one. */
+SNN_INLINE void add_ragged(void *target, const uint8_t *weights, uint32_t index, uint32_t count, int32_t factor,
                            variant is) {
-    const unsigned size = is.width / 8U;
-    for (; is.bits == 8U && count >= 4U; count -= 4U, index += 4U, v += 4U * size) {
-        add_weight(v, ragged_weight(weights, index, is) * factor, is.width);
-        add_weight(v + size, ragged_weight(weights, index + 1U, is) * factor, is.width);
-        add_weight(v + 2U * size, ragged_weight(weights, index + 2U, is) * factor, is.width);
-        add_weight(v + 3U * size, ragged_weight(weights, index + 3U, is) * factor, is.width);
-    }
-    for (; count != 0U; count--, index++, v += size) {
-        add_weight(v, ragged_weight(weights, index, is) * factor, is.width);
+    for (uint32_t i = 0; i < count; i++, index++) {
+        int32_t weight = 1;
+        if (is.bits == 8U) {
+            weight = (int8_t)weights[index];
+        } else if (is.bits != 0U) {
+            const uint32_t bit = index * is.bits;
+            weight = (int32_t)(((uint32_t)weights[bit >> 3] >> (bit & 7U)) & ((1U << is.bits) - 1U));
+            weight -= 1 << (is.bits - 1U);
+        }
+        if (is.width == 16U) {
+            snn_v16 *v = (snn_v16 *)target + i;
+            *v = (int16_t)(*v + weight * factor);
+        } else {
+            ((snn_v32 *)target)[i] += weight * factor;
+        }
     }
 }
 

@@ -191,9 +191,10 @@ SNN_INLINE int32_t snn_leak(int32_t v, int32_t keep, uint32_t shift) {
     return (product + ((product >> 31) & ((1 << shift) - 1))) >> shift;
 }
 
-/* Where 32-bit membrane potentials saturate. */
-SNN_INLINE int32_t snn_limit(const snn_layer *layer) { return (int32_t)((1U << layer->limit_bits) - 1U); }
-
-SNN_INLINE int32_t snn_limited(int32_t v, int32_t limit) { return v > limit ? limit : v < -limit ? -limit : v; }
+/* A 32-bit membrane potential, saturated. */
+SNN_INLINE int32_t snn_limited(int32_t v, const snn_layer *layer) {
+    const int32_t limit = (int32_t)((1U << layer->limit_bits) - 1U);
+    return v > limit ? limit : v < -limit ? -limit : v;
+}
 
 #endif

@@ -15,40 +15,6 @@
 int32_t *snn_trace_cursor;
 #endif
 
-/* Spikes on their way into memory. They enter from above; the lowest 1 marks how far the word is: it leaves when the last
-   spike enters. What lies in memory before the first one belongs to the tile before and stays. */
-typedef struct bit_writer {
-    snn_word *next;
-    uint32_t bits;
-} bit_writer;
-
-SNN_INLINE bit_writer write_from(const snn_tile *tile) {
-    snn_word *first = tile->spikes + (tile->first_bit >> 5);
-    const bit_writer w = {first, (*first << 1 | 1U) << (31U - (tile->first_bit & 31U))};
-    return w;
-}
-
-/* The lowest `count` bits, which do not reach into the next word; higher ones are ignored. */
-SNN_INLINE void write_bits(bit_writer *w, uint32_t bits, uint32_t count) {
-    const uint32_t full = w->bits & (1U << (count - 1U));
-    w->bits = (w->bits >> count) | (bits << (32U - count));
-    if (full != 0U) {
-        *w->next++ = w->bits;
-        w->bits = 1U << 31;
-    }
-}
-
-SNN_INLINE void write_end(const bit_writer *w) {
-    uint32_t bits = w->bits, mark = 0U;
-    while (bits != 1U << 31 && mark == 0U) {
-        mark = bits & 1U;
-        bits >>= 1;
-    }
-    if (mark != 0U) {
-        *w->next = bits;
-    }
-}
-
 #if defined(__ARM_FEATURE_SIMD32)
 /* Half of two neurons toward zero: what is negative is raised by one before. */
 SNN_INLINE uint32_t halved(uint32_t pair) {
@@ -89,32 +55,48 @@ SNN_INLINE uint32_t fire_four(snn_v16 **v, const snn_v16 **thresholds, const snn
 }
 #endif
 
-/* `halvings` 1 to 3: a leak of 2^-halvings and channels in fours, known when this is compiled; 0: anything. */
+/* `halvings` 1 to 3: a leak of 2^-halvings and channels in fours, known when this is compiled; 0: anything.
+   Spikes enter `bits` from above; what lies in memory before the first one belongs to the tile before and stays. */
 SNN_INLINE void fire16(const snn_tile *tile, unsigned halvings) {
     const snn_layer *layer = tile->layer;
     const uint32_t channels = layer->channels, shift = halvings != 0U ? halvings : layer->keep_shift;
     const int32_t keep = halvings != 0U ? 1 : layer->keep;
     snn_v16 *v = tile->target;
     const snn_v16 *bias = tile->bias, *end = (const snn_v16 *)layer->constants + 2U * channels;
-    bit_writer writer = write_from(tile);
+    snn_word *spikes = tile->spikes + (tile->first_bit >> 5);
+    /* the lowest 1 marks how far the word is: it leaves when the last spike enters */
+    uint32_t bits = (*spikes << 1 | 1U) << (31U - (tile->first_bit & 31U)), full;
     (void)shift, (void)keep;
     for (uint32_t position = tile->rows * layer->columns; position != 0U; position--, bias += tile->bias_step) {
         const snn_v16 *add = bias, *threshold = end - channels;
         do {
 #if defined(__ARM_FEATURE_SIMD32)
             if (halvings != 0U) {
-                write_bits(&writer, fire_four(&v, &threshold, &add, halvings), 4U);
-                continue;
-            }
+                full = bits & 8U;
+                bits = (bits >> 4) | (fire_four(&v, &threshold, &add, halvings) << 28);
+            } else
 #endif
-            const uint32_t spike = *v > *threshold++;
-            const int32_t rest = spike ? 0 : *v;
-            SNN_TRACED(spike, rest);
-            write_bits(&writer, spike, 1U);
-            *v++ = (int16_t)(snn_leak(rest, keep, shift) + *add++);
+            {
+                const uint32_t spike = *v > *threshold++;
+                const int32_t rest = spike ? 0 : *v;
+                SNN_TRACED(spike, rest);
+                full = bits & 1U;
+                bits = (bits >> 1) | (spike << 31);
+                *v++ = (int16_t)(snn_leak(rest, keep, shift) + *add++);
+            }
+            if (full != 0U) {
+                *spikes++ = bits;
+                bits = 1U << 31;
+            }
         } while (threshold != end);
     }
-    write_end(&writer);
+    if (bits != 1U << 31) {
+        do {
+            full = bits & 1U;
+            bits >>= 1;
+        } while (full == 0U);
+        *spikes = bits;
+    }
 }
 
 #define SNN_FIRE16(name, halvings)                                                                                      \
@@ -129,22 +111,20 @@ SNN_FIRE16(snn_neurons16, 0U)
 
 void snn_neurons32(const snn_tile *tile, uint32_t after) {
     const snn_layer *layer = tile->layer;
-    const uint32_t channels = layer->channels, shift = layer->keep_shift;
-    const int32_t keep = layer->keep, limit = snn_limit(layer);
+    const uint32_t channels = layer->channels;
     snn_v32 *v = tile->target;
-    const snn_v32 *bias = tile->bias, *end = (const snn_v32 *)layer->constants + 2U * channels;
-    bit_writer writer = write_from(tile);
+    const snn_v32 *bias = tile->bias, *thresholds = (const snn_v32 *)layer->constants + channels;
+    uint32_t bit = tile->first_bit;
     (void)after;
     for (uint32_t position = tile->rows * layer->columns; position != 0U; position--, bias += tile->bias_step) {
-        const snn_v32 *add = bias, *threshold = end - channels;
-        do {
-            const int32_t potential = snn_limited(*v, limit);
-            const uint32_t spike = potential > *threshold++;
+        for (uint32_t channel = 0; channel < channels; channel++, v++, bit++) {
+            const int32_t potential = snn_limited(*v, layer);
+            const uint32_t spike = potential > thresholds[channel];
             const int32_t rest = spike ? 0 : potential;
+            snn_word *spikes = tile->spikes + (bit >> 5);
             SNN_TRACED(spike, rest);
-            write_bits(&writer, spike, 1U);
-            *v++ = snn_leak(rest, keep, shift) + *add++;
-        } while (threshold != end);
+            *spikes = ((bit & 31U) != 0U ? *spikes : 0U) | spike << (bit & 31U);
+            *v = snn_leak(rest, layer->keep, layer->keep_shift) + bias[channel];
+        }
     }
-    write_end(&writer);
 }

@@ -47,7 +47,7 @@ void snn_readout32(const snn_tile *tile, uint32_t after) {
     for (uint32_t position = tile->rows * layer->columns; position != 0U; position--) {
         for (uint32_t channel = 0; channel < layer->channels; channel++, v++) {
             if (after != 0U) {
-                *v = snn_limited(*v, snn_limit(layer));
+                *v = snn_limited(*v, layer);
                 SNN_TRACED(0, *v);
             } else {
                 *v = snn_leak(*v, layer->keep, layer->keep_shift) + bias[channel];

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from stages.data.catalog import find_source, load_dataset
 from stages.data.dataset import Split
-from stages.data.idx import read_idx
+from stages.data.idx import FASHION_MNIST, read_idx
 from targets.errors import ConfigurationError
 from tests.stages.data.synthetic import (
     idx,
@@ -114,6 +114,15 @@ def test_a_wrong_idx_file_is_named(tmp_path: Path, file: str, content: bytes, me
     text = refused("mnist", tmp_path)
     assert str(tmp_path / file) in text
     assert message in text
+
+
+def test_a_dataset_of_the_same_file_names_is_told_apart(tmp_path: Path) -> None:
+    write_mnist(tmp_path, compressed=False)
+    path = tmp_path / "train-labels-idx1-ubyte"
+    labels = np.resize(FASHION_MNIST.begins, 200)
+    path.write_bytes(idx(labels))
+    assert refused("mnist", tmp_path) == f"{path}: these are the labels of fashion_mnist, not of mnist"
+    assert len(load_dataset("fashion_mnist", tmp_path, 0).train) == 180
 
 
 def test_a_gzip_file_that_ends_early_is_named(tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from stages.data.dataset import Dataset, Split
 from stages.progress import silent
 from stages.snn.architecture import Architecture, lower
 from stages.training.allocator import kept_memory
 from stages.training.config import QuantizeConfig
-from stages.training.loop import Training
+from stages.training.loop import Training, steps_per_epoch
 from stages.training.phases import Phases
+from targets.errors import ConfigurationError
 from targets.profile import load_profile
 
 PROFILE = load_profile("jetson_nano")
@@ -87,6 +91,43 @@ def test_the_norm_of_the_gradient_is_in_the_learning_curve(tmp_path: Path) -> No
     _, curve = phases(tmp_path).train_float()
     assert curve[0].gradient_norm is None
     assert all(point.gradient_norm and point.gradient_norm > 0 for point in curve[1:])
+
+
+def test_a_last_batch_too_small_to_share_is_left_out() -> None:
+    assert [steps_per_epoch(*case) for case in ((100, 10, 1), (101, 10, 1), (102, 10, 1), (103, 10, 2), (3, 10, 2))] == [
+        10, 10, 11, 10, 1,
+    ]  # fmt: skip
+
+
+def test_a_silent_population_is_woken_and_told(tmp_path: Path) -> None:
+    training = phases(tmp_path, float_epochs=3)
+    training.network = replace(
+        NETWORK, populations=tuple(replace(p, theta=6.0 if p.name == "head" else p.theta) for p in NETWORK.populations)
+    )
+    _, curve = training.train_float()
+    assert "head" in curve[1].dead
+    assert curve[-1].spike_rate["head"] > 0
+    incidents = [json.loads(line) for line in (tmp_path / "incidents.jsonl").read_text().splitlines()]
+    assert ("dead", "head", 1) in [(i["kind"], i["where"], i["epoch"]) for i in incidents]
+
+
+def test_tensorboard_shows_the_curves(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, curve = phases(tmp_path, float_epochs=2, tensorboard=True).train_float()
+    events = EventAccumulator(str(tmp_path / "tensorboard" / "float"))
+    events.Reload()
+    shown = events.Scalars("accuracy/validation")
+    assert [(e.step, e.value) for e in shown] == [(p.epoch, pytest.approx(p.validation_accuracy)) for p in curve]
+    assert "spike_rate/head" in events.Tags()["scalars"]
+
+
+def test_a_gpu_that_is_not_there_is_said(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigurationError, match="no GPU"):
+        phases(tmp_path, device="cuda")
 
 
 def test_memory_is_kept_for_a_while_only() -> None:

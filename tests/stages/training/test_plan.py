@@ -22,12 +22,22 @@ def dataset(images: int, rows: int, *, mirrors: bool = False) -> Dataset:
 
 @pytest.mark.parametrize(
     ("images", "epochs", "batch"),
-    [(1_000, (20, 8), 64), (54_000, (9, 2), 128), (45_000, (11, 2), 128), (2_000_000, (1, 1), 128)],
+    [(1_000, (20, 8), 64), (54_000, (7, 2), 128), (45_000, (8, 2), 128), (2_000_000, (1, 1), 128)],
 )
 def test_epochs_follow_from_the_number_of_images(images: int, epochs: tuple[int, int], batch: int) -> None:
     plan = Plan.of(QUICK, dataset(images, 1))
     assert (plan.float_epochs, plan.integer_epochs) == epochs
     assert plan.batch == batch
+
+
+def test_many_images_are_shared_by_two_processes_or_by_the_gpus() -> None:
+    few, many = dataset(1_000, 1), dataset(54_000, 1)
+    assert [Plan.of(QUICK, few).processes, Plan.of(QUICK, many).processes, Plan.of(QUICK, few, gpus=4).processes] == [
+        1,
+        2,
+        4,
+    ]
+    assert Plan.of(QuantizeConfig(processes=3), many, gpus=1).processes == 3
 
 
 def test_the_digits_are_trained_as_they_are() -> None:

@@ -8,20 +8,10 @@ import numpy as np
 import pytest
 
 from targets.cortex_m import measure as measuring
-from targets.cortex_m.emulator import Emulator
 from targets.cortex_m.estimate import estimate
 from targets.cortex_m.export import export
-from targets.cortex_m.measure import (
-    _memories,
-    counted_run,
-    deepest_stack,
-    execute,
-    executed_instructions,
-    link,
-    measure,
-)
+from targets.cortex_m.measure import counted_run, deepest_stack, execute, executed_instructions, link, measure
 from targets.cortex_m.timing import instructions
-from targets.errors import VerificationError
 from targets.footprint import compare
 from targets.network import Network, Neuron
 from targets.profile import Profile
@@ -126,18 +116,3 @@ def test_a_kernel_whose_source_is_silent_counts_for_the_stack(tmp_path: Path) ->
     network, profile = random_network(1006), board(schedule="batched")
     export(network, profile, tmp_path)
     as_large_as_estimated(network, profile, tmp_path)
-
-
-def test_a_firmware_that_does_not_come_back_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, profile = filled(NETWORKS["chain"]()), board()
-    export(network, profile, tmp_path)
-    emulator = Emulator(link(tmp_path, profile), profile.settings.core, _memories(profile))
-    fault = emulator.firmware.address("firmware_fault")  # an endless loop
-    monkeypatch.setattr("targets.cortex_m.emulator._TIMEOUT_SECONDS", 0.05)
-    with pytest.raises(VerificationError, match=f"hangs at 0x{fault:08X}"):
-        emulator._resume(fault)
-
-
-def test_samples_are_spread_over_processors_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
-    agrees(filled(NETWORKS["chain"]()), board(), tmp_path, samples=25)

@@ -92,19 +92,3 @@ def test_the_schedule_that_fits_is_taken() -> None:
     streaming = estimate(network, board("stm32vldiscovery", schedule="streaming"))
     assert streaming.region_bytes("sram") > profile.memory["sram"].available_bytes
     require_fit(network, profile)
-
-
-def test_kernels_are_compiled_once_for_all_networks(tmp_path: Path) -> None:
-    needs("zig")
-    toolchain, names = Toolchain("zig", "cortex_m4"), ("chain", "feedback")
-
-    def digest(network: str, source: str) -> str:
-        return toolchain._digest(tmp_path / network / source, [tmp_path / network / "src"], ())
-
-    for name in names:
-        export(filled(NETWORKS[name]()), board(), tmp_path / name)
-    for source, shared in (("src/snn_run.c", True), ("firmware/firmware.c", True), ("firmware/input.c", False)):
-        assert (digest(names[0], source) == digest(names[1], source)) is shared
-    header = tmp_path / "chain/src/snn_kernels.h"
-    header.write_text(header.read_text() + "\n")
-    assert digest("chain", "src/snn_run.c") != digest("feedback", "src/snn_run.c")

@@ -51,9 +51,9 @@ class Server:
         return [int(pid) for pid in found.stdout.split()]
 
     def left_behind(self, marker: str) -> list[str]:
-        """Files in its folder, and processes that mention the marker, once it had time to clean up."""
+        """Files in its folder, and processes that mention the marker, once it had five seconds to clean up."""
         left: list[str] = []
-        for _ in range(200):
+        for _ in range(50):
             found = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
             left = [line for line in found.splitlines() if marker in line] + [p.name for p in self.disk.iterdir()]
             if not left:

@@ -101,7 +101,7 @@ def test_a_key_that_is_refused_and_a_port_where_nobody_listens(server: Server, t
 
 def test_a_dropped_connection(server: Server, tmp_path: Path) -> None:
     def drop() -> None:
-        for _ in range(1000):
+        for _ in range(200):
             if any(server.disk.glob("*/out/started")):
                 break
             time.sleep(0.05)
