@@ -80,6 +80,8 @@ def _memory(report: Report) -> Table:
 def _paths(report: Report, page: Path) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row("[dim]measured[/]", _WHERE[report.measured_by])
+    if len(report.parity.replayed) > 1:
+        table.add_row("[dim]replayed[/]", report.parity.compared[-1])
     if report.shortfall:
         table.add_row("[yellow]warning[/]", report.shortfall)
     for name, path in report.artifacts.items():

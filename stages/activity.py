@@ -43,6 +43,11 @@ def pixel_operations(network: Network) -> int:
     return sum(int(fan_out(network, connection).sum()) for connection in network.out_of(INPUT))
 
 
+def most_operations(network: Network) -> int:
+    """Operations of one sample if every source were active at every step: what a dense runtime computes, whatever fires."""
+    return network.timesteps * sum(int(fan_out(network, connection).sum()) for connection in network.connections)
+
+
 def fan_out(network: Network, connection: Connection) -> NDArray[np.int64]:
     """Neurons that a spike of each source neuron reaches through a connection: [*source shape]."""
     operation, source = connection.operation, network.shape_of(connection.source)

@@ -15,7 +15,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter
 
-from stages.activity import neurons, pixel_operations, spike_counts, synaptic_operations
+from stages.activity import most_operations, neurons, pixel_operations, spike_counts, synaptic_operations
 from stages.data.dataset import Dataset, Split
 from stages.examples import Example, examples_of
 from stages.on_hardware import OnHardware, on_hardware, require_equal
@@ -23,8 +23,8 @@ from stages.parity import Parity, compare_traces
 from stages.progress import Progress
 from stages.venue import require, venue_of
 from targets.errors import FootprintError, ParityError, VerificationError
-from targets.families import Family, family_named
-from targets.footprint import Comparison, Footprint, MeasuredBy, Tolerance, compare
+from targets.families import family_named
+from targets.footprint import Comparison, Footprint, MeasuredBy, Tolerance, Venue, compare
 from targets.latency import Instructions, Latency
 from targets.network import Network
 from targets.network_file import write_atomically
@@ -52,6 +52,9 @@ class VerifyConfig(Record):
     trace_memory: ByteSize = 128 * 1024**2
     #: Test images of which scores and spikes are kept for the report.
     examples: NonNegativeInt = 6
+    #: Where the target's runtime is emulated, so many operations of a dense runtime are run there: whole samples, the first of
+    #: the test set, at least one. This machine's own runtime runs the same files on the others. (About a minute a core.)
+    emulated_operations: PositiveInt = 4 * 10**9
     #: How the memory must be measured; anything else is an error. None: as this machine can, and said in the report.
     require: MeasuredBy | None = None
     #: Test images of which single inferences are timed.
@@ -62,10 +65,21 @@ class VerifyConfig(Record):
         """Both presets verify everything."""
         return cls()
 
+    def emulated_samples(self, network: Network, samples: int) -> int:
+        """How many of so many samples a slow emulator runs."""
+        return min(samples, max(1, self.emulated_operations // most_operations(network)))
+
     def batch_size(self, network: Network) -> int:
         """Samples that are compared at once."""
         values = network.timesteps * sum(population.size for population in network.populations)
         return max(1, min(256, self.trace_memory // (values * _TRACE_BYTES_PER_NEURON)))
+
+
+class Replayed(Record):
+    """So many samples of the test set were replayed on a runtime of this kind."""
+
+    obtained: MeasuredBy
+    samples: PositiveInt
 
 
 class TermRow(Record):
@@ -117,6 +131,8 @@ class Verification(Record):
     accuracy: float
     class_names: tuple[str, ...]
     parity: Parity
+    #: Where the samples of `parity` ran; together they are the whole test set.
+    replayed: tuple[Replayed, ...]
     footprint: tuple[TermRow, ...]
     budget: tuple[RegionRow, ...]
     measured_by: MeasuredBy
@@ -155,10 +171,11 @@ def verify(
         ToolMissingError: it is not measured as `config.require` says.
     """
     family, venue = family_named(profile.family), venue_of(profile, config.require)
-    replay = _Replay(network)
-    for first, golden, actual, part in _batches(network, venue.profile, folder, dataset.test, config, family):
+    replay, samples = _Replay(network), len(dataset.test)
+    emulated = samples if venue.native is None else config.emulated_samples(network, samples)
+    for first, golden, actual, part in _batches(network, venue, folder, dataset.test, config, emulated):
         replay.add(first, golden, actual, part)
-        progress("replaying the test set on the target's runtime", first + len(part), len(dataset.test))
+        progress("replaying the test set on the target's runtime", first + len(part), samples)
     replay.require_spikes()
     progress("measuring memory", 0, 1)
     hardware: OnHardware | None = None
@@ -178,6 +195,7 @@ def verify(
         accuracy=replay.correct / len(dataset.test),
         class_names=dataset.class_names,
         parity=replay.parity,
+        replayed=_replayed(venue, emulated, samples),
         footprint=tuple(_term_row(row, moments[row.region, row.term]) for row in rows),
         budget=tuple(_region_row(region, profile, estimated, measured) for region in estimated.regions),
         measured_by=measured.obtained,
@@ -269,12 +287,20 @@ class _Replay:
 
 
 def _batches(
-    network: Network, profile: Profile, folder: Path, test: Split, config: VerifyConfig, family: Family
+    network: Network, venue: Venue, folder: Path, test: Split, config: VerifyConfig, emulated: int
 ) -> Iterator[tuple[int, Trace, Trace, Split]]:
-    size = config.batch_size(network)
-    for first in range(0, len(test), size):
-        part = Split(test.images[first : first + size], test.labels[first : first + size])
-        yield first, run(network, part.images), family.execute(folder, network, profile, part.images), part
+    """The golden and the actual trace of each batch: the first samples in the venue itself, the others natively."""
+    family, size = family_named(venue.profile.family), config.batch_size(network)
+    for begin, end, profile in ((0, emulated, venue.profile), (emulated, len(test), venue.native or venue.profile)):
+        for first in range(begin, end, size):
+            last = min(first + size, end)
+            part = Split(test.images[first:last], test.labels[first:last])
+            yield first, run(network, part.images), family.execute(folder, network, profile, part.images), part
+
+
+def _replayed(venue: Venue, emulated: int, samples: int) -> tuple[Replayed, ...]:
+    natively = (Replayed(obtained="runtime", samples=samples - emulated),) if emulated < samples else ()
+    return (Replayed(obtained=venue.obtained, samples=emulated), *natively)
 
 
 def _term_row(row: Comparison, moment: str) -> TermRow:

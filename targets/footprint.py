@@ -67,6 +67,8 @@ class Venue:
     shortfall: str = ""
     #: The one command that mends this.
     command: str = ""
+    #: The profile under which this machine runs the same artifact at full speed, where the venue itself is slow.
+    native: Profile | None = None
 
 
 class Tolerance(BaseModel):

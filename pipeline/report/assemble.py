@@ -32,6 +32,7 @@ from stages.quantize import Quantized
 from stages.search import LOG, SearchResult
 from stages.verify import Verification, read_latencies
 from targets.families import family_named
+from targets.footprint import MeasuredBy
 from targets.network import Connection, Conv, Dense, Network, Pool
 
 _MOST_CANDIDATES = 2000
@@ -107,9 +108,21 @@ def _parity(verification: Verification, quantized: Quantized) -> ParityCounts:
         first_difference=target.first_difference,
         compared=(
             f"PyTorch against the NumPy reference on {training.samples:,} samples",
-            f"the exported artifact on the target's runtime against the NumPy reference on {target.samples:,} samples",
+            f"the exported artifact against the NumPy reference: {_where(verification)}",
         ),
+        replayed=verification.replayed,
     )
+
+
+_PLACES: Mapping[MeasuredBy, str] = {
+    "emulated": "on the target's runtime, emulated",
+    "simulated": "in the target's simulator",
+    "runtime": "on this machine's own runtime",
+}
+
+
+def _where(verification: Verification) -> str:
+    return ", ".join(f"{part.samples:,} samples {_PLACES[part.obtained]}" for part in verification.replayed)
 
 
 def _search(found: SearchResult, manifest: Manifest, log: Path) -> Search:

@@ -17,7 +17,7 @@ from stages.on_hardware import OnHardware
 from stages.parity import Difference
 from stages.searching.pareto import ParetoPoint
 from stages.snn.architecture import Architecture
-from stages.verify import Activity, TermRow
+from stages.verify import Activity, Replayed, TermRow
 from targets.footprint import MeasuredBy
 from targets.latency import Instructions, Latency
 from targets.network import Neuron
@@ -56,6 +56,8 @@ class ParityCounts(Record):
     first_difference: Difference | None
     #: Which executors were compared, in words.
     compared: tuple[str, ...]
+    #: Where the samples ran: on an emulated runtime, a simulator, or this machine's own runtime.
+    replayed: tuple[Replayed, ...] = ()
 
 
 class Budget(Record):

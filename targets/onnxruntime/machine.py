@@ -30,7 +30,8 @@ def venue(profile: Profile) -> Venue:
     """How this machine runs the profile's files: as the board does if it can, else natively and saying so."""
     missing = _missing(profile.settings)
     if not missing:
-        return Venue(obtained_on(profile.settings), profile)
+        obtained = obtained_on(profile.settings)
+        return Venue(obtained, profile, native=natively(profile) if obtained == "emulated" else None)
     native, asked = native_runtime(), profile.settings.runtime
     return Venue(
         "runtime",

@@ -6,16 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+import stages.verify
+from stages.activity import most_operations
 from stages.data.dataset import Dataset, Split
 from stages.export import export
 from stages.progress import silent
 from stages.verify import Verification, VerifyConfig, require_verified, verify
 from targets.errors import FootprintError, ParityError
-from targets.footprint import Tolerance
+from targets.footprint import Tolerance, Venue
 from targets.network import Network
+from targets.onnxruntime.execute import execute
+from targets.onnxruntime.machine import natively
 from targets.profile import MemoryRegion, Profile, load_profile
-from targets.reference import run
+from targets.reference import Trace, run
 from tests.networks import NETWORKS, filled, inputs_for
 
 #: How well memory is estimated is the family's test.
@@ -52,6 +57,37 @@ def tampered(network: Network, weight: str) -> Network:
         {p.name: p.threshold for p in network.populations if p.threshold is not None},
         {p.name: p.bias for p in network.populations if p.bias is not None},
     )
+
+
+def test_a_slow_emulator_replays_the_first_samples_and_this_machine_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runtimes stand for both: the venue's own and, where the profile is natively this machine's, the faster one."""
+    network = filled(NETWORKS["chain"]())
+    export(network, PROFILE, tmp_path)
+    native = natively(PROFILE)
+    slow = Venue("emulated", native.model_copy(update={"name": "slow"}), native=native)
+    monkeypatch.setattr(stages.verify, "venue_of", lambda profile, required: slow)
+    ran: list[tuple[str, int]] = []
+
+    def noting(folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]) -> Trace:
+        ran.append((profile.name, len(inputs)))
+        return execute(folder, network, profile, inputs)
+
+    monkeypatch.setattr("targets.onnxruntime.measure.execute", noting)
+    config = VerifyConfig(emulated_operations=2 * most_operations(network) + 1, examples=1)
+    found = verify(network, PROFILE, tmp_path, dataset_for(network), config, silent)
+    assert [(part.obtained, part.samples) for part in found.replayed] == [("emulated", 2), ("runtime", 5)]
+    assert ran == [("slow", 2), (PROFILE.name, 5)]
+    assert found.parity.samples == 7
+    assert found.parity.holds
+
+
+def test_whole_samples_are_emulated_and_at_least_one() -> None:
+    network = NETWORKS["chain"]()
+    each = most_operations(network)
+    emulated = [VerifyConfig(emulated_operations=n).emulated_samples(network, 7) for n in (1, 3 * each, 99 * each)]
+    assert emulated == [1, 3, 7]
 
 
 @pytest.mark.parametrize("name", ["chain", "branching", "depthwise"])
