@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -134,9 +135,17 @@ def test_a_fault_of_our_own_is_one_line_and_a_traceback_with_debug(tmp_path: Pat
 
 
 def test_doctor_lists_what_a_target_needs(tmp_path: Path) -> None:
-    done = spikeport("doctor", "jetson_nano", "--build", tmp_path)
+    done = spikeport("doctor", "stm32vldiscovery", "--build", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {"torch", "onnxruntime", "python"} <= {line.split()[1] for line in done.stdout.splitlines()}
+    assert {"torch", "ziglang", "python"} <= {line.split()[1] for line in done.stdout.splitlines()}
+
+
+@pytest.mark.skipif(platform.machine() == "aarch64", reason="this machine needs no emulator for the board")
+def test_doctor_names_the_command_that_installs_the_emulator(tmp_path: Path) -> None:
+    done = spikeport("doctor", "jetson_nano", "--build", tmp_path)
+    assert done.returncode == 5
+    assert {"torch", "onnxruntime", "emulator"} <= {line.split()[1] for line in done.stdout.splitlines()}
+    assert "sudo apt-get install" in done.stderr
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
