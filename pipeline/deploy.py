@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.chain import CHAIN, Job, Stage, folder_name
 from pipeline.manifest import Damaged, Manifest, differences, key_of, output_hashes, write_manifest
 from pipeline.sources import closure
-from stages.venue import venue_of
+from stages.verifying.venue import venue_of
 from targets.network_file import write_atomically
 
 RESULT = "result.json"

@@ -21,8 +21,8 @@ from pipeline.report import files
 from pipeline.report.assemble import assemble
 from pipeline.request import Request
 from pipeline.summary import print_summary
-from stages.venue import venue_of
 from stages.verify import Verification, require_verified
+from stages.verifying.venue import venue_of
 
 
 def deploy(

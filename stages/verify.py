@@ -3,46 +3,47 @@
 Comes in: the network, the folder of its artifact, the profile, the dataset. Goes out: a Verification. The whole test set runs
 on the target's runtime and on the golden executor; spikes, membrane potentials, scores and predictions must be equal, because
 a wrong rounding can leave accuracy, even spikes, untouched. Then the artifact's memory is measured and compared with the
-estimate term by term, and with what the target has.
+estimate term by term, and with what the target has. The parts lie in `stages.verifying`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
-from stages.activity import most_operations, neurons, pixel_operations, spike_counts, synaptic_operations
-from stages.data.dataset import Dataset, Split
-from stages.examples import Example, examples_of
-from stages.on_hardware import OnHardware, on_hardware, require_equal
-from stages.parity import Parity, compare_traces
+from stages.data.dataset import Dataset
 from stages.progress import Progress
-from stages.venue import require, venue_of
-from targets.errors import FootprintError, ParityError, VerificationError
+from stages.record import Record
+from stages.verifying.activity import most_operations
+from stages.verifying.examples import Example
+from stages.verifying.memory import (
+    RegionRow,
+    TermRow,
+    region_rows,
+    require_as_estimated,
+    require_available,
+    term_rows,
+)
+from stages.verifying.on_hardware import OnHardware, on_hardware, require_equal
+from stages.verifying.parity import Parity, require_parity
+from stages.verifying.replay import Activity, Replayed, replay, replayed
+from stages.verifying.venue import require, venue_of
 from targets.families import family_named
-from targets.footprint import Comparison, Footprint, MeasuredBy, Tolerance, Venue, compare
+from targets.footprint import MeasuredBy
 from targets.latency import Instructions, Latency
 from targets.network import Network
 from targets.network_file import write_atomically
 from targets.profile import Profile
-from targets.reference import Trace, run
-from targets.sizes import ByteSize, format_size
+from targets.sizes import ByteSize
 from targets.stored_weight import StoredWeight
 
 _TRACE_BYTES_PER_NEURON = 32
 #: File beside the stored result that holds what was timed.
 LATENCIES = "latency.json"
 _latencies = TypeAdapter(tuple[Latency, ...])
-
-
-class Record(BaseModel):
-    """Frozen, and strict about its fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class VerifyConfig(Record):
@@ -73,56 +74,6 @@ class VerifyConfig(Record):
         """Samples that are compared at once."""
         values = network.timesteps * sum(population.size for population in network.populations)
         return max(1, min(256, self.trace_memory // (values * _TRACE_BYTES_PER_NEURON)))
-
-
-class Replayed(Record):
-    """So many samples of the test set were replayed on a runtime of this kind."""
-
-    obtained: MeasuredBy
-    samples: PositiveInt
-
-
-class TermRow(Record):
-    """One term of the footprint, estimated and measured."""
-
-    term: str
-    region: str
-    estimated_bytes: int
-    measured_bytes: int
-    #: Terms of one moment ("loading", "running") are live together; "" is live throughout.
-    moment: str
-    tolerance: Tolerance
-    ok: bool
-
-
-class RegionRow(Record):
-    """What a region of memory offers, and what the network takes of it."""
-
-    region: str
-    available_bytes: int
-    estimated_bytes: int
-    measured_bytes: int
-
-    @property
-    def fits(self) -> bool:
-        """Whether the larger of both figures is available."""
-        return max(self.estimated_bytes, self.measured_bytes) <= self.available_bytes
-
-
-class Activity(Record):
-    """How busy the network is on the test set."""
-
-    #: Spikes per neuron and step.
-    spike_rate: float
-    #: Additions caused by spikes, per sample.
-    synaptic_operations: float
-    #: The same by the population that they arrive in.
-    operations: Mapping[str, float]
-    #: Multiplications by pixels, per sample.
-    pixel_operations: int
-    timesteps: PositiveInt
-    #: Spikes per neuron at each step, by population.
-    rates: Mapping[str, tuple[float, ...]]
 
 
 class Verification(Record):
@@ -171,12 +122,9 @@ def verify(
         ToolMissingError: it is not measured as `config.require` says.
     """
     family, venue = family_named(profile.family), venue_of(profile, config.require)
-    replay, samples = _Replay(network), len(dataset.test)
+    samples = len(dataset.test)
     emulated = samples if venue.native is None else config.emulated_samples(network, samples)
-    for first, golden, actual, part in _batches(network, venue, folder, dataset.test, config, emulated):
-        replay.add(first, golden, actual, part)
-        progress("replaying the test set on the target's runtime", first + len(part), samples)
-    replay.require_spikes()
+    found = replay(network, venue, folder, dataset.test, config.batch_size(network), emulated, progress)
     progress("measuring memory", 0, 1)
     hardware: OnHardware | None = None
     latencies: tuple[Latency, ...] = ()
@@ -189,25 +137,35 @@ def verify(
     progress("measuring memory", 1, 1)
     estimated = family.estimate(network, profile)
     timed = dataset.test.images[: config.timed]
-    rows = compare(estimated, measured, profile.tolerance)
-    moments = {(term.region, term.name): term.moment for term in estimated.terms}
     return Verification(
-        accuracy=replay.correct / len(dataset.test),
+        accuracy=found.correct / samples,
         class_names=dataset.class_names,
-        parity=replay.parity,
-        replayed=_replayed(venue, emulated, samples),
-        footprint=tuple(_term_row(row, moments[row.region, row.term]) for row in rows),
-        budget=tuple(_region_row(region, profile, estimated, measured) for region in estimated.regions),
+        parity=found.parity,
+        replayed=replayed(venue, emulated, samples),
+        footprint=term_rows(estimated, measured, profile),
+        budget=region_rows(estimated, measured, profile),
         measured_by=measured.obtained,
         tools=dict(sorted(measured.tools.items())),
-        activity=replay.activity(),
-        examples=tuple(replay.examples[: config.examples]),
+        activity=found.activity(),
+        examples=tuple(found.examples[: config.examples]),
         shortfall=f"{venue.shortfall} ({venue.command})" if venue.shortfall else "",
         hardware=hardware,
         latencies=(*latencies, *family.latencies(folder, network, profile, timed)),
         instructions=family.instructions(folder, network, profile, timed),
         weights=family.weights(network, profile),
     )
+
+
+def require_verified(verification: Verification) -> None:
+    """Raises:
+    ParityError: the artifact does not compute what was trained.
+    FootprintError: it does, but its memory is not as estimated or not available.
+    """
+    require_parity(verification.parity)
+    if verification.hardware is not None:
+        require_equal(verification.hardware)
+    require_as_estimated(verification.footprint)
+    require_available(verification.budget)
 
 
 def write_latencies(verification: Verification, folder: Path) -> None:
@@ -218,124 +176,3 @@ def write_latencies(verification: Verification, folder: Path) -> None:
 def read_latencies(folder: Path) -> tuple[Latency, ...]:
     """What `write_latencies` wrote."""
     return _latencies.validate_json((folder / LATENCIES).read_bytes())
-
-
-def require_verified(verification: Verification) -> None:
-    """Raises:
-    ParityError: the artifact does not compute what was trained.
-    FootprintError: it does, but its memory is not as estimated or not available.
-    """
-    if not verification.parity.holds:
-        raise _parity_error(verification.parity)
-    if verification.hardware is not None:
-        require_equal(verification.hardware)
-    outside = [row for row in verification.footprint if not row.ok]
-    if outside:
-        raise FootprintError(
-            "measured memory is not as estimated:" + "".join(f"\n  - {_sentence(row)}" for row in outside),
-            "the estimator or the exporter of this family has changed; the report shows every term",
-        )
-    for region in verification.budget:
-        if not region.fits:
-            raise FootprintError(
-                f"{region.region}: measured {format_size(region.measured_bytes)}, "
-                f"available {format_size(region.available_bytes)}",
-                "the network lies within the tolerance of the limit; search with a smaller --budget",
-            )
-
-
-class _Replay:
-    """Adds up the batches."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.parity = Parity()
-        self.correct = 0
-        self.operations = {population.name: 0 for population in network.populations}
-        self.spikes = {p.name: np.zeros(network.timesteps, np.int64) for p in network.populations if p.fires}
-        self.examples: list[Example] = []
-
-    def add(self, first: int, golden: Trace, actual: Trace, part: Split) -> None:
-        self.parity = self.parity.plus(compare_traces(self.network, golden, actual, first))
-        self.correct += int((actual.predictions == part.labels).sum())
-        for name, count in synaptic_operations(self.network, golden, part.images).items():
-            self.operations[name] += count
-        for name, counts in spike_counts(golden).items():
-            self.spikes[name] += counts
-        if not self.examples:
-            self.examples = examples_of(self.network, actual, part)
-
-    def require_spikes(self) -> None:
-        if self.parity.spikes_fired == 0:
-            raise ParityError(
-                "no neuron fires on the whole test set, so that comparing spikes proves nothing",
-                "train longer, or lower the thresholds",
-            )
-
-    def activity(self) -> Activity:
-        samples, steps = self.parity.samples, self.network.timesteps
-        size = {population.name: population.size for population in self.network.populations}
-        rates = {name: tuple(float(n) / (samples * size[name]) for n in counts) for name, counts in self.spikes.items()}
-        return Activity(
-            spike_rate=self.parity.spikes_fired / (samples * steps * neurons(self.network)),
-            synaptic_operations=sum(self.operations.values()) / samples,
-            operations={name: count / samples for name, count in self.operations.items()},
-            pixel_operations=pixel_operations(self.network) * steps,
-            timesteps=steps,
-            rates=rates,
-        )
-
-
-def _batches(
-    network: Network, venue: Venue, folder: Path, test: Split, config: VerifyConfig, emulated: int
-) -> Iterator[tuple[int, Trace, Trace, Split]]:
-    """The golden and the actual trace of each batch: the first samples in the venue itself, the others natively."""
-    family, size = family_named(venue.profile.family), config.batch_size(network)
-    for begin, end, profile in ((0, emulated, venue.profile), (emulated, len(test), venue.native or venue.profile)):
-        for first in range(begin, end, size):
-            last = min(first + size, end)
-            part = Split(test.images[first:last], test.labels[first:last])
-            yield first, run(network, part.images), family.execute(folder, network, profile, part.images), part
-
-
-def _replayed(venue: Venue, emulated: int, samples: int) -> tuple[Replayed, ...]:
-    natively = (Replayed(obtained="runtime", samples=samples - emulated),) if emulated < samples else ()
-    return (Replayed(obtained=venue.obtained, samples=emulated), *natively)
-
-
-def _term_row(row: Comparison, moment: str) -> TermRow:
-    return TermRow(
-        term=row.term,
-        region=row.region,
-        estimated_bytes=row.estimated_bytes,
-        measured_bytes=row.measured_bytes,
-        moment=moment,
-        tolerance=row.tolerance,
-        ok=row.ok,
-    )
-
-
-def _region_row(region: str, profile: Profile, estimated: Footprint, measured: Footprint) -> RegionRow:
-    return RegionRow(
-        region=region,
-        available_bytes=profile.memory[region].available_bytes,
-        estimated_bytes=estimated.region_bytes(region),
-        measured_bytes=measured.region_bytes(region),
-    )
-
-
-def _sentence(row: TermRow) -> str:
-    difference = row.estimated_bytes - row.measured_bytes
-    return (
-        f"{row.term} in {row.region}: estimated {row.estimated_bytes:,} B, measured {row.measured_bytes:,} B "
-        f"({difference:+,} B, {difference / row.measured_bytes:+.2%})"
-    )
-
-
-def _parity_error(parity: Parity) -> VerificationError:
-    return ParityError(
-        f"the artifact differs from the trained network in {parity.spikes_differing:,} of {parity.spikes_compared:,} spikes, "
-        f"{parity.membranes_differing:,} of {parity.membranes_compared:,} membrane potentials and "
-        f"{parity.predictions_differing:,} of {parity.samples:,} predictions",
-        f"first: {parity.first_difference}",
-    )

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import Field, NonNegativeInt, ValidationError
 
 from pipeline.chain import ARTIFACT, CHAIN, folder_name
 from pipeline.manifest import Manifest, read_manifest
 from pipeline.regeneration.toml_text import toml_text
 from pipeline.report.contract import Accuracy, Report
+from stages.record import Record
 from targets.errors import ConfigurationError
 from targets.footprint import MeasuredBy
 from targets.network_file import write_atomically
@@ -30,12 +31,6 @@ _HEAD = (
     "# Written by `spikeport regenerate`, compared by `spikeport regenerate --check`. Commit it.\n"
     "# [tolerance] is yours to edit: how much worse than its entry a model may be. Everything else is replaced.\n\n"
 )
-
-
-class Record(BaseModel):
-    """Frozen, and strict about its fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LockTolerance(Record):

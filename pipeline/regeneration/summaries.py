@@ -14,7 +14,7 @@ from rich.table import Table
 from pipeline.regeneration.compare import Finding
 from pipeline.regeneration.outcome import Outcome
 from pipeline.report.contract import Budget, Report
-from stages.verify import TermRow
+from stages.verifying.memory import TermRow
 from targets.sizes import format_size
 
 _HEADS = ("target", "dataset", "verdict", "accuracy", "spikes differing", "measured memory", "this time")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.contract import Budget
-from stages.verify import TermRow
+from stages.verifying.memory import TermRow
 
 
 @dataclass(frozen=True)

@@ -9,27 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from stages.analyze import Analysis
-from stages.examples import Example
-from stages.on_hardware import OnHardware
-from stages.parity import Difference
+from stages.record import Record
 from stages.searching.pareto import ParetoPoint
 from stages.snn.architecture import Architecture
-from stages.verify import Activity, Replayed, TermRow
+from stages.verifying.examples import Example
+from stages.verifying.memory import TermRow
+from stages.verifying.on_hardware import OnHardware
+from stages.verifying.parity import Difference
+from stages.verifying.replay import Activity, Replayed
 from targets.footprint import MeasuredBy
 from targets.latency import Instructions, Latency
 from targets.network import Neuron
 from targets.stored_weight import StoredWeight
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Record(BaseModel):
-    """Frozen, and strict about its fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Accuracy(Record):

@@ -17,7 +17,7 @@ from pipeline.report.layers import layers
 from pipeline.report.samples import shown
 from pipeline.report.templating import style, templates
 from stages.searching.pareto import ParetoPoint
-from stages.verify import TermRow
+from stages.verifying.memory import TermRow
 from targets.sizes import format_size
 
 _SPOKEN = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.report.contract import DrawnPopulation, Report
 from pipeline.report.pictures import activity_uri, image_uri, spike_map_uri
-from stages.examples import Example
+from stages.verifying.examples import Example
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,15 @@ from pipeline.report.contract import Accuracy, Budget, Epoch, ParityCounts, Repo
 from pipeline.report.diagram import INPUT, lanes_of, network_diagram, rows_of
 from pipeline.report.page import render
 from pipeline.report.pictures import image_uri, spike_map_uri
-from stages.activity import neurons
 from stages.analyze import Analysis
 from stages.data.dataset import Split
-from stages.examples import examples_of
-from stages.on_hardware import OnHardware
 from stages.searching.pareto import ParetoPoint
 from stages.snn.architecture import Architecture
-from stages.verify import Activity, TermRow
+from stages.verifying.activity import neurons
+from stages.verifying.examples import examples_of
+from stages.verifying.memory import TermRow
+from stages.verifying.on_hardware import OnHardware
+from stages.verifying.replay import Activity
 from targets.footprint import Tolerance
 from targets.latency import Instructions, Latency
 from targets.network import Network, Neuron

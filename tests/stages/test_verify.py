@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 import stages.verify
-from stages.activity import most_operations
 from stages.data.dataset import Dataset, Split
 from stages.export import export
 from stages.progress import silent
 from stages.verify import Verification, VerifyConfig, require_verified, verify
+from stages.verifying.activity import most_operations
 from targets.errors import FootprintError, ParityError
 from targets.footprint import Tolerance, Venue
 from targets.network import Network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.venue import require, venue_of
+from stages.verifying.venue import require, venue_of
 from targets.errors import ToolMissingError
 from targets.footprint import Venue
 from targets.profile import load_profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.activity import fan_out, pixel_operations, spike_counts, synaptic_operations
+from stages.verifying.activity import fan_out, pixel_operations, spike_counts, synaptic_operations
 from targets.network import INPUT, Connection, Conv, Dense, Network, Pool
 from targets.reference import Trace, apply, run
 from tests.networks import NETWORKS, filled, inputs_for, random_network

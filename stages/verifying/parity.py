@@ -101,6 +101,19 @@ def compare_traces(network: Network, golden: Trace, actual: Trace, first_sample:
     )
 
 
+def require_parity(parity: Parity) -> None:
+    """Raises:
+    ParityError: anything differs.
+    """
+    if not parity.holds:
+        raise ParityError(
+            f"the artifact differs from the trained network in {parity.spikes_differing:,} of {parity.spikes_compared:,} spikes, "
+            f"{parity.membranes_differing:,} of {parity.membranes_compared:,} membrane potentials and "
+            f"{parity.predictions_differing:,} of {parity.samples:,} predictions",
+            f"first: {parity.first_difference}",
+        )
+
+
 def _shape_problems(golden: Trace, actual: Trace) -> Iterator[str]:
     for quantity in ("spikes", "membranes"):
         expected, found = getattr(golden, quantity), getattr(actual, quantity)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.parity import compare_traces
+from stages.verifying.parity import compare_traces
 from targets.errors import ParityError
 from targets.network import Network
 from targets.reference import Trace, run

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from stages.data.dataset import Split
-from stages.parity import compare_traces
+from stages.verifying.parity import compare_traces
 from targets.errors import ParityError
 from targets.footprint import Footprint, MeasuredBy
 from targets.hardware.observe import observe
