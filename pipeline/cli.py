@@ -217,15 +217,16 @@ def targets(
     show_targets(name, people, as_json=as_json)
 
 
-@app.command(rich_help_panel="Look")
+@app.command(rich_help_panel="Look", epilog="Example: [bold]spikeport doctor jetson_nano --require emulated[/]")
 def doctor(
     target: Annotated[str | None, typer.Argument(help="Check what this target needs, too.")] = None,
     build: Build = Path("build"),
+    require: Require = None,
 ) -> None:
-    """Whether everything that is needed is installed, and how to install what is not."""
+    """Whether everything that is needed is installed, how a target is verified here, and what would make that better."""
     from pipeline.doctor import examine
 
-    examine(target, build, people)
+    examine(target, build, require)
 
 
 @app.command(rich_help_panel="Look", epilog="Example: [bold]spikeport report build/jetson_nano/digits[/]")

@@ -1,6 +1,7 @@
-"""`spikeport doctor`: whether this machine has what a deployment needs, found without importing any of it.
+"""`spikeport doctor`: whether this machine has what a deployment needs, and what would make its verification better.
 
-The list is not kept by hand: it is what the stages' and the family's modules import.
+The list of packages is not kept by hand: it is what the stages' and the family's modules import, found without importing any
+of it. How a target is verified here is asked where `deploy` asks it, so that both say the same.
 """
 
 from __future__ import annotations
@@ -8,83 +9,89 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.sources import ROOT, closure
-from targets.errors import ToolMissingError
+from targets.errors import ConfigurationError, ToolMissingError
 from targets.families import FAMILIES, Family, family_named
-from targets.profile import load_profile
+from targets.footprint import MeasuredBy
+from targets.profile import Profile, load_profile
 from targets.sizes import format_size
+from targets.tool import Tool
 
 _LEAST_FREE_BYTES = 256 * 1024**2
 _DOORS = ("settings", "rules", "estimate", "export", "measure")
 _STAGES = tuple(f"stages.{name}" for name in ("analyze", "search", "quantize", "export", "verify"))
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at. `remedy` is a command, empty where all is well."""
-
-    name: str
-    found: str
-    remedy: str = ""
-
-
-def examine(target: str | None, build: Path, console: Console) -> None:
-    """Prints every check.
+def examine(target: str | None, build: Path, required: MeasuredBy | None = None) -> None:
+    """Prints everything that was looked for; of a target also how it will be verified here.
 
     Raises:
-        ToolMissingError: something is missing; the hint is the command that installs it.
+        ConfigurationError: something is required, but of no target.
+        ToolMissingError: a deployment would end for want of something, or is not measured as required; the hint is the
+            command that mends it.
     """
-    families = [load_profile(target).family] if target else [family.name for family in FAMILIES]
-    checks = [
-        *_machine(build),
-        *_tools(target),
-        *_libraries([family for family in FAMILIES if family.name in families]),
-    ]
+    if required is not None and target is None:
+        raise ConfigurationError(f"--require {required}: of which target?", "name one: spikeport doctor TARGET")
+    profile = load_profile(target) if target else None
+    families = FAMILIES if profile is None else (family_named(profile.family),)
     out = Console()
-    for check in checks:
-        mark = "[red]✗[/]" if check.remedy else "[green]✓[/]"
-        remedy = f"   [bold]{check.remedy}[/]" if check.remedy else ""
-        out.print(f"{mark} {check.name:<26} {check.found}{remedy}", highlight=False)
-    missing = [check for check in checks if check.remedy]
+    _show(out, packages := [*_machine(build), *_libraries(families)])
+    _require(packages)  # the target's own tools are found by code that imports them
+    if profile is not None:
+        _show(out, tools := family_named(profile.family).tools(profile))
+        _require(tools)
+        _verified(out, profile, required)
+
+
+def _show(out: Console, tools: Iterable[Tool]) -> None:
+    for tool in tools:
+        mark = "[red]✗[/]" if tool.needed else "[yellow]![/]" if tool.missing else "[green]✓[/]"
+        otherwise = f" [dim](without it: {tool.otherwise})[/]" if tool.otherwise else ""
+        remedy = f"   [bold]{tool.remedy}[/]" if tool.remedy else ""
+        out.print(f"{mark} {tool.name:<26} {tool.found}{otherwise}{remedy}", highlight=False, soft_wrap=True)
+
+
+def _require(tools: Sequence[Tool]) -> None:
+    missing = [tool for tool in tools if tool.needed]
     if missing:
-        raise ToolMissingError(f"missing: {', '.join(check.name for check in missing)}", missing[0].remedy)
+        raise ToolMissingError(f"missing: {', '.join(tool.name for tool in missing)}", missing[0].remedy)
 
 
-def _machine(build: Path) -> Iterator[Check]:
+def _verified(out: Console, profile: Profile, required: MeasuredBy | None) -> None:
+    from stages.verifying.venue import venue_of
+
+    venue = venue_of(profile, required)
+    obtained = venue.obtained if profile.measure.hardware is None else "hardware"
+    mark = "[yellow]![/]" if venue.shortfall else "[green]✓[/]"
+    why = f", {venue.shortfall}" if venue.shortfall else ""
+    out.print(f"{mark} {'measured by':<26} {obtained}{why}", highlight=False, soft_wrap=True)
+
+
+def _machine(build: Path) -> Iterator[Tool]:
     python = ".".join(str(part) for part in sys.version_info[:3])
-    yield Check("python", python, "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer")
-    yield Check("processor cores", str(len(os.sched_getaffinity(0))))
+    yield Tool("python", python, "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer")
+    yield Tool("processor cores", str(len(os.sched_getaffinity(0))))
     folder = next(path for path in (build.resolve(), *build.resolve().parents) if path.is_dir())
     free = shutil.disk_usage(folder).free
-    yield Check(f"disk at {build}", f"{format_size(free)} free", "" if free > _LEAST_FREE_BYTES else "free some space")
+    yield Tool(f"disk at {build}", f"{format_size(free)} free", "" if free > _LEAST_FREE_BYTES else "free some space")
     writable = os.access(folder, os.W_OK)
-    yield Check(f"writing to {build}", "allowed" if writable else "refused", "" if writable else "use --build DIR")
+    yield Tool(f"writing to {build}", "allowed" if writable else "refused", "" if writable else "use --build DIR")
 
 
-def _tools(target: str | None) -> Iterator[Check]:
-    """What running as the target does needs; without a target, nothing is asked for."""
-    if target is None:
-        return
-    profile = load_profile(target)
-    for name, found, remedy in family_named(profile.family).tools(profile):
-        yield Check(name, found, remedy)
-
-
-def _libraries(families: list[Family]) -> Iterator[Check]:
+def _libraries(families: Sequence[Family]) -> Iterator[Tool]:
     modules = [*_STAGES, *(f"targets.{family.name}.{door}" for family in families for door in _DOORS)]
     found = closure(tuple(modules))
-    tools = {name.lower().replace("_", "-"): version for name, version in found.tools().items()}
+    versions = {name.lower().replace("_", "-"): version for name, version in found.tools().items()}
     constraints = ROOT / "constraints.txt"
     pins = f" -c {constraints}" if constraints.is_file() else ""
     for library in sorted(found.libraries):
         if find_spec(library) is None:
-            yield Check(library, "not installed", f"{sys.executable} -m pip install{pins} {library}")
+            yield Tool(library, "not installed", f"{sys.executable} -m pip install{pins} {library}")
         else:
-            yield Check(library, tools.get(library.lower().replace("_", "-"), "installed"))
+            yield Tool(library, versions.get(library.lower().replace("_", "-"), "installed"))

@@ -9,7 +9,7 @@ A family is a folder `targets/<name>/` with
     measure.py    measure(folder, network, profile)          a Footprint of the artifact, with how it was obtained
                   execute(folder, network, profile, inputs)  a Trace of the artifact running: spikes, membranes, scores
                   venue(profile)                             a Venue: how this machine runs and measures the artifact
-                  missing_tools(profile)                     what the venue needs, for `doctor`; may be absent
+                  tools(profile)                             what that uses beside Python packages, for `doctor`
     weights.py    weights(network, profile)                  how many bits a weight has, takes, and is executed with
 
 and, where it can,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from targets.latency import Instructions, Latency
     from targets.profile import Profile
     from targets.stored_weight import StoredWeight
+    from targets.tool import Tool
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,10 @@ class Family:
         door: Callable[[Profile], Venue] = self._door("measure", "venue")
         return door(profile)
 
-    def tools(self, profile: Profile) -> Sequence[tuple[str, str, str]]:
-        """What the venue needs beside Python packages: a name, what was found, and the command where that is not enough."""
-        door = getattr(importlib.import_module(f"targets.{self.name}.measure"), "missing_tools", None)
-        return () if door is None else tuple(door(profile))
+    def tools(self, profile: Profile) -> Sequence[Tool]:
+        """What exporting and verifying use beside Python packages, found or not."""
+        door: Callable[[Profile], Sequence[Tool]] = self._door("measure", "tools")
+        return door(profile)
 
     def weights(self, network: Network, profile: Profile) -> tuple[StoredWeight, ...]:
         """Every weight tensor as the target keeps and executes it."""

@@ -7,6 +7,7 @@ the membrane potential of every neuron in every step besides; it never counts fo
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from targets.network import Network
 from targets.network_file import write_atomically
 from targets.profile import Profile
 from targets.reference import Trace, check_inputs
+from targets.tool import Tool
 
 _MIB = 1 << 20
 
@@ -47,6 +49,12 @@ def venue(profile: Profile) -> Venue:
     return Venue("emulated", profile)
 
 
+def tools(profile: Profile) -> Sequence[Tool]:
+    """For `doctor`: the compiler that the profile names."""
+    settings: Settings = profile.settings
+    return [Toolchain(settings.toolchain, settings.core).tool()]
+
+
 def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
     """Every term of `estimate`, from the linked firmware and one inference on the emulated core.
 
@@ -60,12 +68,12 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
     stack = Term("stack", settings.ram[0], deepest_stack(firmware, network, profile))
     terms = (*flash_terms(firmware, profile), *ram_terms(firmware, profile), stack)
     toolchain = Toolchain(settings.toolchain, settings.core)
-    tools = {
+    used = {
         settings.toolchain: toolchain.version,
         "flags": " ".join(toolchain.flags),
         "unicorn": unicorn_version(),
     }
-    return Footprint(terms, "emulated", tools)
+    return Footprint(terms, "emulated", used)
 
 
 def execute(folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]) -> Trace:

@@ -23,6 +23,7 @@ from targets.cortex_m.cores import CORES
 from targets.cortex_m.settings import CoreName, ToolchainName
 from targets.errors import DoesNotFitError, InternalError, ToolMissingError
 from targets.network_file import write_atomically
+from targets.tool import Tool
 
 OPTIMIZATION = "-O2"
 #: Files that do not touch synapses or neurons, compiled for size.
@@ -68,6 +69,12 @@ class Toolchain:
         if found is None:
             raise ToolMissingError(*_MISSING[self.name])
         return found
+
+    def tool(self) -> Tool:
+        """For `doctor`: whether it is installed."""
+        found = installed_version(self.name)
+        problem, remedy = _MISSING[self.name]
+        return Tool(_SHORT[self.name], problem if found is None else found, remedy if found is None else "")
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -133,6 +140,7 @@ class Toolchain:
         return [sys.executable, "-m", "ziglang", "cc"] if self.name == "zig" else ["arm-none-eabi-gcc"]
 
 
+_SHORT: dict[ToolchainName, str] = {"zig": "zig cc", "gcc": "arm-none-eabi-gcc"}
 _MISSING: dict[ToolchainName, tuple[str, str]] = {
     "zig": ("the compiler of the ziglang wheel is not installed", "pip install ziglang"),
     "gcc": ("arm-none-eabi-gcc is not installed", "apt-get install gcc-arm-none-eabi"),

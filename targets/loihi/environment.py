@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from targets.errors import ToolMissingError
+from targets.tool import Tool
 
 _LIMIT_SECONDS = 900
 _MARK = "complete"
@@ -30,7 +31,7 @@ _MARK = "complete"
 class Environment:
     """A virtual environment that belongs to this Python and these requirements."""
 
-    tool: str
+    tool_name: str
     requirements: Path
     #: The command that creates it by hand, for error messages.
     command: str
@@ -41,7 +42,15 @@ class Environment:
         """Where it belongs, whether or not it exists."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         key = hashlib.sha256(self.requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
-        return cache / "spikeport" / f"{self.tool}-{key}"
+        return cache / "spikeport" / f"{self.tool_name}-{key}"
+
+    def tool(self) -> Tool:
+        """For `doctor`: whether it exists, or can."""
+        if (self.folder / _MARK).exists():
+            return Tool(self.tool_name, str(self.folder))
+        if problem := self._too_new():
+            return Tool(self.tool_name, problem.message, problem.hint)
+        return Tool(self.tool_name, "not installed yet", self.command, "the first verification installs it")
 
     def interpreter(self) -> Path:
         """Its Python; the first call installs the packages.
@@ -57,25 +66,32 @@ class Environment:
         return python
 
     def _create(self, python: Path) -> None:
-        if sys.version_info[:2] > self.newest_python:
-            newest = ".".join(str(part) for part in self.newest_python)
-            problem = f"{self.tool} runs on Python up to {newest}, this is {sys.version.split()[0]}"
-            raise ToolMissingError(problem, f"install spikeport with Python {newest}")
+        if problem := self._too_new():
+            raise problem
         shutil.rmtree(self.folder, ignore_errors=True)
         self._step([sys.executable, "-m", "venv", str(self.folder)])
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--ignore-requires-python"]
         self._step([str(python), "-m", "pip", "install", *options, "--requirement", str(self.requirements)])
         (self.folder / _MARK).touch()
 
+    def _too_new(self) -> ToolMissingError | None:
+        if sys.version_info[:2] <= self.newest_python:
+            return None
+        newest = ".".join(str(part) for part in self.newest_python)
+        problem = f"{self.tool_name} runs on Python up to {newest}, this is {sys.version.split()[0]}"
+        return ToolMissingError(problem, f"install spikeport with Python {newest}")
+
     def _step(self, command: list[str]) -> None:
         hint = f"with a package index within reach, run: {self.command}"
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ToolMissingError(f"the environment for {self.tool} could not be created ({error})", hint) from error
+            raise ToolMissingError(
+                f"the environment for {self.tool_name} could not be created ({error})", hint
+            ) from error
         if done.returncode:
             last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
-            raise ToolMissingError(f"the environment for {self.tool} could not be created: {' '.join(last)}", hint)
+            raise ToolMissingError(f"the environment for {self.tool_name} could not be created: {' '.join(last)}", hint)
 
 
 LAVA = Environment("lava", Path(__file__).parent / "requirements.txt", "python -m targets.loihi.environment")

@@ -7,7 +7,7 @@ involved: `simulated` means Lava's process models on this machine's processor.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from targets.errors import ParityError
 from targets.footprint import Footprint, Venue
+from targets.loihi.environment import LAVA
 from targets.loihi.estimate import Variable, footprint
 from targets.loihi.lava_process import observed
 from targets.loihi.observation import Observation, read
 from targets.network import Network
 from targets.profile import Profile
 from targets.reference import Trace, check_inputs
+from targets.tool import Tool
 
 TOOLS = {"lava-nc": "0.10.0", "lava-dl": "0.6.0", "simulator": "fixed point, on the CPU, no silicon"}
 _START_SECONDS = 120.0
@@ -33,6 +35,11 @@ _BATCH_BYTES = 256 * 1024**2
 def venue(profile: Profile) -> Venue:
     """Everywhere the same: Lava's simulator."""
     return Venue("simulated", profile)
+
+
+def tools(profile: Profile) -> Sequence[Tool]:
+    """For `doctor`: the environment that Lava runs in."""
+    return [LAVA.tool()]
 
 
 def execute(folder: Path, network: Network, profile: Profile, inputs: NDArray[np.uint8]) -> Trace:

@@ -14,12 +14,15 @@ from pathlib import Path
 from targets.errors import ConfigurationError, ToolMissingError, VerificationError
 from targets.footprint import MeasuredBy, Venue
 from targets.onnxruntime import emulator
-from targets.onnxruntime.compile import HEAP_COUNTER, RUNNER, compiled
-from targets.onnxruntime.runtimes import fetch_command, is_here, is_known, library_of, native_runtime
+from targets.onnxruntime.compile import HEAP_COUNTER, RUNNER, compiled, compilers
+from targets.onnxruntime.runtimes import Runtime, fetch_command, is_here, is_known, library_of, native_runtime
 from targets.onnxruntime.settings import Settings
 from targets.profile import Profile
+from targets.tool import Tool
 
 SECONDS = 3600
+INSTALL_COMPILER = "pip install ziglang"
+_OTHERWISE = "verified by this machine's own runtime"
 #: One heap and no mapped blocks: a block is what was asked for, rounded to 16 bytes, not to pages.
 MALLOC_SETTINGS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_ARENA_MAX": "1"}
 #: Exit codes of the runner, see runner/runner.c.
@@ -53,22 +56,35 @@ def obtained_on(settings: Settings) -> MeasuredBy:
     return "runtime" if _is_native(settings) else "emulated"
 
 
-def missing_tools(profile: Profile) -> Sequence[tuple[str, str, str]]:
-    """For `doctor`: what running as on the board needs, what was found, and the command where that is not enough."""
+def tools(profile: Profile) -> Sequence[Tool]:
+    """For `doctor`: what runs the files here, and what running them as the board does needs besides."""
     settings: Settings = profile.settings
-    if _is_native(settings) or settings.emulation is None:
-        return [("runtime", f"ONNX Runtime {native_runtime()}, on this machine", "")]
+    native = native_runtime()
+    here = [Tool("runtime", f"ONNX Runtime {native}"), _compiler("C compiler", native.instruction_set)]
+    if settings.emulation is None or _is_native(settings):
+        return here
     lacking = emulator.shortfall(settings.instruction_set)
-    runtime = settings.runtime
-    here = is_here(runtime)
+    found = lacking or str(emulator.emulator(settings.instruction_set))
     return [
-        ("emulator", lacking or f"{emulator.emulator(settings.instruction_set)}", emulator.INSTALL if lacking else ""),
-        (
-            "board's runtime",
-            f"ONNX Runtime {runtime}, {'fetched' if here else 'not fetched yet'}",
-            "" if here else fetch_command(runtime),
-        ),
+        *here,
+        Tool("emulator", found, emulator.INSTALL if lacking else "", _OTHERWISE if lacking else ""),
+        _compiler("cross compiler", settings.instruction_set, "" if lacking == "" else _OTHERWISE),
+        _library(settings.runtime),
     ]
+
+
+def _compiler(name: str, instruction_set: str, otherwise: str = "") -> Tool:
+    found = compilers(instruction_set)
+    if found:
+        return Tool(name, "zig cc" if "ziglang" in found[0] else found[0][0])
+    return Tool(name, f"none for {instruction_set}", INSTALL_COMPILER, otherwise)
+
+
+def _library(runtime: Runtime) -> Tool:
+    if is_here(runtime):
+        return Tool("board's runtime", f"ONNX Runtime {runtime}, fetched")
+    found, otherwise = f"ONNX Runtime {runtime}, not fetched yet", "the first emulated verification fetches it"
+    return Tool("board's runtime", found, fetch_command(runtime), otherwise)
 
 
 def run(settings: Settings, words: Sequence[str | Path], *, counting: bool) -> str:

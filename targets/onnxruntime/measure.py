@@ -24,7 +24,7 @@ from targets.onnxruntime.control import control, warm_ups
 from targets.onnxruntime.estimate import footprint_terms
 from targets.onnxruntime.execute import execute
 from targets.onnxruntime.heap_model import Heap
-from targets.onnxruntime.machine import missing_tools, obtained_on, venue
+from targets.onnxruntime.machine import obtained_on, tools, venue
 from targets.onnxruntime.names import FORMS, Form
 from targets.onnxruntime.onnx_file import file_name, write
 from targets.onnxruntime.running import Report
@@ -32,7 +32,7 @@ from targets.onnxruntime.settings import Settings
 from targets.profile import Profile
 from targets.sizes import format_size
 
-__all__ = ["execute", "measure", "missing_tools", "venue"]
+__all__ = ["execute", "measure", "tools", "venue"]
 
 #: Fresh processes that have to agree on every byte.
 AGREEING = 2
@@ -55,7 +55,7 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
         default = peaks(settings, [*base.values(), *own], warm, default=True, agreeing=1)
     obtained = obtained_on(settings)
     where = f"emulated {settings.emulation.cpu}" if settings.emulation and obtained == "emulated" else "this machine"
-    tools = {
+    used = {
         "onnxruntime": str(settings.runtime),
         "measured": f"on {where}, usable heap bytes, arena, memory pattern and optimizer off, one thread, "
         f"{AGREEING} fresh processes agreeing",
@@ -64,7 +64,7 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
         "control network": _sentence(dict(zip(FORMS, counted.heaps, strict=False))) + ", subtracted",
         "default session (arena and optimizer on)": _sentence(above(default.heaps)),
     }
-    return Footprint(footprint_terms(above(counted.heaps), profile), obtained, tools)
+    return Footprint(footprint_terms(above(counted.heaps), profile), obtained, used)
 
 
 def _beside_control(path: Path, scratch: Path) -> Path:

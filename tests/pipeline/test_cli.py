@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.doctor import examine
 from pipeline.options import request
 from pipeline.request import Configs
+from targets.errors import ToolMissingError
+from targets.onnxruntime import machine
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("torch", "sklearn", "onnx", "onnxruntime", "matplotlib", "brevitas", "spikingjelly")
@@ -141,11 +144,32 @@ def test_doctor_lists_what_a_target_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(platform.machine() == "aarch64", reason="this machine needs no emulator for the board")
-def test_doctor_names_the_command_that_installs_the_emulator(tmp_path: Path) -> None:
+def test_doctor_says_of_the_emulator_what_deploy_does_without_it(tmp_path: Path) -> None:
+    """It is not needed, unless it is asked for; then both end with the same words, before anything is trained."""
     done = spikeport("doctor", "jetson_nano", "--build", tmp_path)
-    assert done.returncode == 5
-    assert {"torch", "onnx", "emulator"} <= {line.split()[1] for line in done.stdout.splitlines()}
-    assert "sudo apt-get install" in done.stderr
+    assert done.returncode == 0, done.stderr
+    marks = {line[2:29].strip(): line for line in done.stdout.splitlines()}
+    assert {"torch", "onnx", "runtime", "C compiler"} <= marks.keys()
+    assert marks["emulator"].startswith("!") and "sudo apt-get install" in marks["emulator"]
+    assert marks["measured by"].startswith("!") and " runtime, run by ONNX Runtime" in marks["measured by"]
+    asked = [
+        spikeport(command, "jetson_nano", "--build", tmp_path, "--require", "emulated")
+        for command in ("doctor", "deploy")
+    ]
+    assert [each.returncode for each in asked] == [5, 5]
+    doctor, deploy = (each.stderr.splitlines()[-2:] for each in asked)
+    assert doctor == deploy and "sudo apt-get install" in doctor[-1]
+
+
+def test_doctor_cannot_require_anything_of_no_target(tmp_path: Path) -> None:
+    assert "of which target" in failure(spikeport("doctor", "--require", "emulated", "--build", tmp_path), 2)
+
+
+def test_doctor_ends_with_5_where_deploy_could_not_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "compilers", lambda instruction_set: [])
+    with pytest.raises(ToolMissingError, match="missing: C compiler") as missing:
+        examine("jetson_nano", tmp_path)
+    assert missing.value.hint == machine.INSTALL_COMPILER
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -29,9 +29,11 @@ def test_two_at_once_create_it_once_and_an_interrupted_one_is_made_anew(cache: P
     half_made = tool.folder / "bin" / "python"
     half_made.parent.mkdir(parents=True)
     half_made.write_text("not a program")
+    assert tool.tool().missing and not tool.tool().needed
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: tool.interpreter(), range(2))
     assert first == second == half_made
+    assert not tool.tool().missing
     made = (tool.folder / "complete").stat().st_mtime_ns
     done = subprocess.run([str(tool.interpreter()), "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
     assert done.stdout == "42\n"
@@ -48,5 +50,7 @@ def test_an_unreachable_package_is_explained(cache: Path, monkeypatch: pytest.Mo
 
 
 def test_a_python_that_is_too_new_is_named(cache: Path) -> None:
+    tool = environment(cache, "", newest_python=(3, 5))
     with pytest.raises(ToolMissingError, match=r"up to 3\.5"):
-        environment(cache, "", newest_python=(3, 5)).interpreter()
+        tool.interpreter()
+    assert tool.tool().needed

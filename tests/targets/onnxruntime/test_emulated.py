@@ -13,7 +13,7 @@ from targets.footprint import compare
 from targets.onnxruntime import emulator, machine, runtimes
 from targets.onnxruntime.estimate import estimate
 from targets.onnxruntime.export import export
-from targets.onnxruntime.machine import missing_tools, venue
+from targets.onnxruntime.machine import tools, venue
 from targets.onnxruntime.measure import execute, measure
 from targets.onnxruntime.runtimes import Runtime, library_of
 from targets.profile import Profile, load_profile
@@ -70,8 +70,9 @@ def test_without_an_emulator_it_runs_natively_and_says_so() -> None:
     assert found.command.startswith("sudo apt-get install")
     assert found.profile.settings.runtime == runtimes.native_runtime()
     assert found.profile.settings.opset == profile.settings.opset
-    names = {name: remedy for name, _, remedy in missing_tools(profile)}
-    assert names["emulator"] == emulator.INSTALL
+    lacking = {tool.name: tool for tool in tools(profile)}["emulator"]
+    assert lacking.remedy == emulator.INSTALL
+    assert not lacking.needed
 
 
 def test_what_is_not_pinned_is_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
