@@ -13,14 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.report.contract import Report
+from pipeline.report.places import PLACES
 from targets.sizes import format_size
-
-_WHERE = {
-    "runtime": "on the target's runtime, here",
-    "emulated": "in an emulator",
-    "simulated": "in a simulator",
-    "hardware": "on the target",
-}
 
 
 def print_summary(report: Report, page: Path, console: Console) -> None:
@@ -79,9 +73,10 @@ def _memory(report: Report) -> Table:
 
 def _paths(report: Report, page: Path) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("[dim]measured[/]", _WHERE[report.measured_by])
+    table.add_row("[dim]measured[/]", PLACES[report.measured_by])
     if len(report.parity.replayed) > 1:
-        table.add_row("[dim]replayed[/]", report.parity.compared[-1])
+        parts = [f"{part.samples:,} samples {PLACES[part.obtained]}" for part in report.parity.replayed]
+        table.add_row("[dim]replayed[/]", ", ".join(parts))
     if report.shortfall:
         table.add_row("[yellow]warning[/]", report.shortfall)
     for name, path in report.artifacts.items():

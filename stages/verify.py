@@ -29,7 +29,7 @@ from stages.verifying.memory import (
 )
 from stages.verifying.on_hardware import OnHardware, on_hardware, require_equal
 from stages.verifying.parity import Parity, require_parity
-from stages.verifying.replay import Activity, Replayed, replay, replayed
+from stages.verifying.replay import Activity, Replayed, replay
 from stages.verifying.venue import require, venue_of
 from targets.families import family_named
 from targets.footprint import MeasuredBy
@@ -141,7 +141,7 @@ def verify(
         accuracy=found.correct / samples,
         class_names=dataset.class_names,
         parity=found.parity,
-        replayed=replayed(venue, emulated, samples),
+        replayed=found.replayed,
         footprint=term_rows(estimated, measured, profile),
         budget=region_rows(estimated, measured, profile),
         measured_by=measured.obtained,

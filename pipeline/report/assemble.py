@@ -25,6 +25,7 @@ from pipeline.report.contract import (
     Search,
     StageRun,
 )
+from pipeline.report.places import PLACES
 from stages.analyze import Analysis
 from stages.data.catalog import find_source
 from stages.export import Exported
@@ -32,7 +33,6 @@ from stages.quantize import Quantized
 from stages.search import LOG, SearchResult
 from stages.verify import Verification, read_latencies
 from targets.families import family_named
-from targets.footprint import MeasuredBy
 from targets.network import Connection, Conv, Dense, Network, Pool
 
 _MOST_CANDIDATES = 2000
@@ -114,15 +114,8 @@ def _parity(verification: Verification, quantized: Quantized) -> ParityCounts:
     )
 
 
-_PLACES: Mapping[MeasuredBy, str] = {
-    "emulated": "on the target's runtime, emulated",
-    "simulated": "in the target's simulator",
-    "runtime": "on this machine's own runtime",
-}
-
-
 def _where(verification: Verification) -> str:
-    return ", ".join(f"{part.samples:,} samples {_PLACES[part.obtained]}" for part in verification.replayed)
+    return ", ".join(f"{part.samples:,} samples {PLACES[part.obtained]}" for part in verification.replayed)
 
 
 def _search(found: SearchResult, manifest: Manifest, log: Path) -> Search:

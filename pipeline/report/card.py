@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from pipeline.report.contract import Report
 from pipeline.report.page import milliseconds
+from pipeline.report.places import PLACES
 from pipeline.report.templating import templates
-
-_MEASURED = {
-    "estimated": "not measured",
-    "runtime": "measured on the target's runtime, on the machine that ran spikeport",
-    "emulated": "measured in an emulator of the target's core",
-    "simulated": "measured in a simulator of the target",
-    "hardware": "measured on the target itself",
-}
 
 
 def model_card(report: Report) -> str:
@@ -28,7 +21,7 @@ def model_card(report: Report) -> str:
         .render(
             report=report,
             a=report.search.architecture,
-            measured=_MEASURED[report.measured_by],
+            measured=f"measured {PLACES[report.measured_by]}",
             leak=f"v ← v · {neuron.keep} / {2**neuron.keep_shift}",
             shape="×".join(str(length) for length in report.network.input_shape),
             classes=_classes(report),

@@ -52,7 +52,8 @@ class ParityCounts(Record):
     first_difference: Difference | None
     #: Which executors were compared, in words.
     compared: tuple[str, ...]
-    #: Where the samples ran: on an emulated runtime, a simulator, or this machine's own runtime.
+    #: Where the samples of the exported artifact ran, emulated, simulated or on this machine's own runtime, and what was
+    #: compared there; together they are the whole test set.
     replayed: tuple[Replayed, ...] = ()
 
 

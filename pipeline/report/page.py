@@ -14,18 +14,12 @@ from pipeline.report.charts import Interval, Line, Point, heat_map, intervals, l
 from pipeline.report.contract import Report
 from pipeline.report.diagram import describe, network_diagram
 from pipeline.report.layers import layers
+from pipeline.report.places import PLACES
 from pipeline.report.samples import shown
 from pipeline.report.templating import style, templates
 from stages.searching.pareto import ParetoPoint
 from stages.verifying.memory import TermRow
 from targets.sizes import format_size
-
-_SPOKEN = {
-    "runtime": "on the target's runtime, on this machine",
-    "emulated": "in an emulator of the target's core",
-    "simulated": "in a simulator of the target",
-    "hardware": "on the target itself",
-}
 
 
 def render(report: Report) -> str:
@@ -37,7 +31,8 @@ def render(report: Report) -> str:
         .render(
             report=report,
             style=style(),
-            measured_where=_SPOKEN[report.measured_by],
+            measured_where=PLACES[report.measured_by],
+            places=PLACES,
             regions=list(region_bars(report.budget, report.footprint)),
             diagram=network_diagram(report.network),
             wires=[(connection, describe(connection)) for connection in report.network.connections],

@@ -7,11 +7,12 @@ right, and how busy the network was.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from stages.data.dataset import Split
 from stages.progress import Progress
@@ -23,14 +24,20 @@ from targets.errors import ParityError
 from targets.families import family_named
 from targets.footprint import MeasuredBy, Venue
 from targets.network import Network
+from targets.profile import Profile
 from targets.reference import Trace, run
 
 
 class Replayed(Record):
-    """So many samples of the test set were replayed on a runtime of this kind."""
+    """The samples of the test set that were replayed on a runtime of one kind, and what was compared there."""
 
     obtained: MeasuredBy
     samples: PositiveInt
+    spikes_compared: NonNegativeInt = 0
+    spikes_differing: NonNegativeInt = 0
+    membranes_compared: NonNegativeInt = 0
+    membranes_differing: NonNegativeInt = 0
+    predictions_differing: NonNegativeInt = 0
 
 
 class Activity(Record):
@@ -54,15 +61,28 @@ class Replay:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.parity = Parity()
+        #: By the kind of runtime, in the order of the samples.
+        self.parts: dict[MeasuredBy, Parity] = {}
         self.correct = 0
         self.examples: list[Example] = []
         self._operations = {population.name: 0 for population in network.populations}
         self._spikes = {p.name: np.zeros(network.timesteps, np.int64) for p in network.populations if p.fires}
 
-    def add(self, first: int, golden: Trace, actual: Trace, part: Split) -> None:
+    @property
+    def parity(self) -> Parity:
+        """The counts over all samples so far."""
+        return functools.reduce(Parity.plus, self.parts.values(), Parity())
+
+    @property
+    def replayed(self) -> tuple[Replayed, ...]:
+        """The counts by where the samples ran."""
+        counts = Replayed.model_fields.keys() - {"obtained"}
+        return tuple(Replayed(obtained=kind, **found.model_dump(include=counts)) for kind, found in self.parts.items())
+
+    def add(self, obtained: MeasuredBy, first: int, golden: Trace, actual: Trace, part: Split) -> None:
         """Compares one batch, whose first sample has the index `first` in the whole set."""
-        self.parity = self.parity.plus(compare_traces(self.network, golden, actual, first))
+        found = compare_traces(self.network, golden, actual, first)
+        self.parts[obtained] = self.parts.get(obtained, Parity()).plus(found)
         self.correct += int((actual.predictions == part.labels).sum())
         for name, count in synaptic_operations(self.network, golden, part.images).items():
             self._operations[name] += count
@@ -83,13 +103,14 @@ class Replay:
 
     def activity(self) -> Activity:
         """Rates and operations over all samples so far."""
-        samples, steps = self.parity.samples, self.network.timesteps
+        parity, steps = self.parity, self.network.timesteps
+        samples = parity.samples
         size = {population.name: population.size for population in self.network.populations}
         rates = {
             name: tuple(float(n) / (samples * size[name]) for n in counts) for name, counts in self._spikes.items()
         }
         return Activity(
-            spike_rate=self.parity.spikes_fired / (samples * steps * neurons(self.network)),
+            spike_rate=parity.spikes_fired / (samples * steps * neurons(self.network)),
             synaptic_operations=sum(self._operations.values()) / samples,
             operations={name: count / samples for name, count in self._operations.items()},
             pixel_operations=pixel_operations(self.network) * steps,
@@ -107,26 +128,23 @@ def replay(
         ParityError: no neuron fires, or the artifact's traces cannot be compared.
     """
     result = Replay(network)
-    for first, golden, actual, part in _batches(network, venue, folder, test, size, emulated):
-        result.add(first, golden, actual, part)
+    for obtained, first, golden, actual, part in _batches(network, venue, folder, test, size, emulated):
+        result.add(obtained, first, golden, actual, part)
         progress("replaying the test set on the target's runtime", first + len(part), len(test))
     result.require_spikes()
     return result
 
 
-def replayed(venue: Venue, emulated: int, samples: int) -> tuple[Replayed, ...]:
-    """Where the samples of `replay` ran."""
-    natively = (Replayed(obtained="runtime", samples=samples - emulated),) if emulated < samples else ()
-    return (Replayed(obtained=venue.obtained, samples=emulated), *natively)
-
-
 def _batches(
     network: Network, venue: Venue, folder: Path, test: Split, size: int, emulated: int
-) -> Iterator[tuple[int, Trace, Trace, Split]]:
-    """The golden and the actual trace of each batch."""
+) -> Iterator[tuple[MeasuredBy, int, Trace, Trace, Split]]:
+    """The golden and the actual trace of each batch, and on what kind of runtime it ran."""
     family = family_named(venue.profile.family)
-    for begin, end, profile in ((0, emulated, venue.profile), (emulated, len(test), venue.native or venue.profile)):
+    here: tuple[MeasuredBy, int, int, Profile] = (venue.obtained, 0, emulated, venue.profile)
+    natively: tuple[MeasuredBy, int, int, Profile] = ("runtime", emulated, len(test), venue.native or venue.profile)
+    for obtained, begin, end, profile in (here, natively):
         for first in range(begin, end, size):
             last = min(first + size, end)
             part = Split(test.images[first:last], test.labels[first:last])
-            yield first, run(network, part.images), family.execute(folder, network, profile, part.images), part
+            actual = family.execute(folder, network, profile, part.images)
+            yield obtained, first, run(network, part.images), actual, part

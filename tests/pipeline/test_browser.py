@@ -114,6 +114,10 @@ def test_every_part_is_there_with_the_right_numbers(page: Page, build: Path, rep
     assert [(cells[0], cells[2], cells[3]) for cells in terms] == [
         (row.term, f"{row.estimated_bytes:,} B", f"{row.measured_bytes:,} B") for row in report.footprint
     ]
+    assert body_rows(page, "#replayed") == [
+        ["In an emulator of the target", "1", "23,456", "0"],
+        ["Natively, on the machine that ran spikeport", "3", "100,000", "0"],
+    ]
     bars = page.value("[...document.querySelectorAll('.bar')].map(b => [...b.children].map(i => i.offsetWidth))")
     assert len(bars) == 4 and all(sum(widths) > 100 for widths in bars)
     layers = body_rows(page, "#layers")

@@ -29,7 +29,7 @@ from stages.verifying.activity import neurons
 from stages.verifying.examples import examples_of
 from stages.verifying.memory import TermRow
 from stages.verifying.on_hardware import OnHardware
-from stages.verifying.replay import Activity
+from stages.verifying.replay import Activity, Replayed
 from targets.footprint import Tolerance
 from targets.latency import Instructions, Latency
 from targets.network import Network, Neuron
@@ -103,6 +103,10 @@ def report_of(network: Network, **changes: object) -> Report:
         parity=ParityCounts(
             samples=4, steps=network.timesteps, spikes_compared=123456, spikes_differing=0, membranes_compared=99,
             membranes_differing=0, predictions_differing=0, first_difference=None, compared=("one with another",),
+            replayed=(
+                Replayed(obtained="emulated", samples=1, spikes_compared=23456, membranes_compared=24),
+                Replayed(obtained="runtime", samples=3, spikes_compared=100000, membranes_compared=75),
+            ),
         ),
         footprint=(row("weights", 1000, 1010), row("loading", 300, 290, "load"), row("state", 200, 200, "run")),
         budget=(Budget(region="ram", available_bytes=5000, estimated_bytes=1300, measured_bytes=1300),),

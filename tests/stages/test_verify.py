@@ -80,6 +80,8 @@ def test_a_slow_emulator_replays_the_first_samples_and_this_machine_the_others(
     assert [(part.obtained, part.samples) for part in found.replayed] == [("emulated", 2), ("runtime", 5)]
     assert ran == [("slow", 2), (PROFILE.name, 5)]
     assert found.parity.samples == 7
+    assert sum(part.spikes_compared for part in found.replayed) == found.parity.spikes_compared > 0
+    assert found.replayed[0].spikes_compared * 5 == found.replayed[1].spikes_compared * 2
     assert found.parity.holds
 
 
