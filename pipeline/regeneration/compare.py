@@ -15,6 +15,8 @@ from pipeline.regeneration.outcome import Outcome
 from targets.profile import profile_names
 
 _MOST_CAUSES = 6
+#: Characters from which on only the difference of two texts is told.
+_LONG = 60
 _SIDES = ("estimated", "measured")
 
 
@@ -114,7 +116,16 @@ def changed_inputs(locked: LockedModel, now: LockedModel) -> Iterator[str]:
     for before, after in ((locked.versions, now.versions), (locked.measured_with, now.measured_with)):
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
-                yield f"{name} {before.get(name, 'absent')} to {after.get(name, 'absent')}"
+                yield _changed(name, before.get(name, "absent"), after.get(name, "absent"))
+
+
+def _changed(name: str, before: str, after: str) -> str:
+    """Both texts; of long ones, such as a compiler's flags, the words that are in one only."""
+    if max(len(before), len(after)) <= _LONG:
+        return f"{name} {before} to {after}"
+    old, new = before.split(), after.split()
+    gone, come = (" ".join(word for word in side if word not in other) for side, other in ((old, new), (new, old)))
+    return f"{name} {gone} to {come}" if gone and come else f"{name} {'without' if gone else 'with'} {gone or come}"
 
 
 def _architecture(locked: LockedModel, now: LockedModel) -> str:

@@ -70,7 +70,7 @@ def measure(folder: Path, network: Network, profile: Profile) -> Footprint:
     toolchain = Toolchain(settings.toolchain, settings.core)
     used = {
         settings.toolchain: toolchain.version,
-        "flags": " ".join(toolchain.flags),
+        "flags": toolchain.flags_in_words,
         "unicorn": unicorn_version(),
     }
     return Footprint(terms, "emulated", used)

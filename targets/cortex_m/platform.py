@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from targets.cortex_m.cores import CORES
 from targets.cortex_m.parts import Parts
 from targets.cortex_m.settings import CoreName, ToolchainName
-from targets.cortex_m.toolchain import FOR_SIZE, OPTIMIZATION, Toolchain, cache_folder, installed_version
+from targets.cortex_m.toolchain import Toolchain, cache_folder, installed_version
 from targets.errors import InternalError, ToolMissingError
 from targets.network_file import write_atomically
 
@@ -122,14 +122,14 @@ def platform_for(name: ToolchainName, core: CoreName) -> tuple[Platform, str]:
     Raises:
         ToolMissingError: the compiler is missing and no version of it is on file for this library.
     """
-    table = _table()
+    table, toolchain = _table(), Toolchain(name, core)
     installed = installed_version(name)
-    known = sorted(key.split()[1] for key in table if key.startswith(f"{name} ") and f" {core} " in key)
+    versions = {key.split()[1] for key in table}
+    known = sorted(version for version in versions if toolchain.key_of(version) in table)
     if installed is None:
         if not known:
             raise ToolMissingError(f"nothing is known about {name} on {core}", "install the compiler to calibrate it")
-        return table[f"{name} {known[-1]} {core} {OPTIMIZATION}"], known[-1]
-    toolchain = Toolchain(name, core)
+        return table[toolchain.key_of(known[-1])], known[-1]
     if toolchain.key in table:
         return table[toolchain.key], installed
     return _calibrated_once(toolchain), installed
@@ -158,8 +158,7 @@ def _table() -> Mapping[str, Platform]:
 
 @cache
 def _calibrated_once(toolchain: Toolchain) -> Platform:
-    flags = hashlib.sha256(" ".join([*toolchain.flags, *FOR_SIZE]).encode()).hexdigest()[:8]
-    path = cache_folder() / f"platform-{library_digest()}-{flags}-{toolchain.key.replace(' ', '_')}.json"
+    path = cache_folder() / f"platform-{library_digest()}-{toolchain.key.replace(' ', '_')}.json"
     if path.exists():
         return Platform.model_validate_json(path.read_text(encoding="utf-8"))
     platform = calibrate(toolchain)

@@ -25,11 +25,11 @@ from targets.errors import DoesNotFitError, InternalError, ToolMissingError
 from targets.network_file import write_atomically
 from targets.tool import Tool
 
-OPTIMIZATION = "-O2"
+SIZE_FLAG = "-Os"
 #: Files that do not touch synapses or neurons, compiled for size.
 FOR_SIZE = ("firmware.c", "snn_run.c", "snn_scatter.c")
 _COMMON = (
-    "-std=c11", OPTIMIZATION, "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer",
+    "-std=c11", "-O2", "-g", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fomit-frame-pointer",
     "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector",
     "-fno-optimize-sibling-calls",
     "-Wall", "-Wextra", "-Werror", "-Wconversion",
@@ -78,14 +78,24 @@ class Toolchain:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """All flags that decide about the code."""
+        """The flags of every file; those of FOR_SIZE have one more."""
         cpu = CORES[self.core].zig if self.name == "zig" else CORES[self.core].gcc
         return (*_FLAGS[self.name], f"-mcpu={cpu}")
 
     @property
+    def flags_in_words(self) -> str:
+        """All flags that decide about the code, for a report and for what depends on them."""
+        return f"{' '.join(self.flags)}; {SIZE_FLAG} for {' '.join(FOR_SIZE)}"
+
+    @property
     def key(self) -> str:
         """What the code of the kernels depends on, apart from the kernels themselves."""
-        return f"{self.name} {self.version} {self.core} {OPTIMIZATION}"
+        return self.key_of(self.version)
+
+    def key_of(self, version: str) -> str:
+        """The same for any version of the compiler, installed or not."""
+        digest = hashlib.sha256(self.flags_in_words.encode()).hexdigest()[:8]
+        return f"{self.name} {version} {self.core} {digest}"
 
     def compile(self, source: Path, include: Sequence[Path], defines: Sequence[str] = ()) -> bytes:
         """The object of one C file."""
@@ -114,7 +124,7 @@ class Toolchain:
         """Of everything that an object is made from."""
         content = [source, *sorted(path for folder in include for path in folder.glob("*.h"))]
         texts = [path.read_text(encoding="utf-8") for path in content]
-        parts = [self.key, *self.flags, *_sized(source), *defines, source.name, *texts]
+        parts = [self.key, *_sized(source), *defines, source.name, *texts]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def link(self, objects: Sequence[Path], script: Path, target: Path, collect: bool = True) -> None:
@@ -174,7 +184,7 @@ def cache_folder() -> Path:
 
 
 def _sized(source: Path) -> list[str]:
-    return ["-Os"] if source.name in FOR_SIZE else []
+    return [SIZE_FLAG] if source.name in FOR_SIZE else []
 
 
 def _run(command: Sequence[str]) -> str:
