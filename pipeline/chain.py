@@ -103,8 +103,6 @@ class Stage(Generic[Result]):
     doors: tuple[str, ...] = ()
     #: Parts of the profile that it certainly does not read.
     blind_to: frozenset[str] = frozenset({"tolerance", "measure"})
-    #: Whether it looks at the dataset.
-    sees_data: bool = True
     #: Whether a stored result may stand in for a run.
     trusted: Callable[[Result], bool] = lambda _: True
 
@@ -129,7 +127,7 @@ def _export(job: Job, folder: Path, progress: Progress) -> Exported:
     artifact = folder / ARTIFACT
     remove(artifact)  # an export that was killed begins anew
     artifact.mkdir()
-    return export(job.network(), job.profile, artifact, job.configs.export)
+    return export(job.network(), job.profile, artifact, job.configs.export, job.dataset.class_names)
 
 
 def _verify(job: Job, folder: Path, progress: Progress) -> Verification:
@@ -145,7 +143,7 @@ CHAIN: tuple[Stage[Any], ...] = (
     Stage("analyze", Analysis, _analyze, doors=_SIZING),
     Stage("search", SearchResult, _search, needs=("analyze/result.json",), doors=_SIZING),
     Stage("quantize", Quantized, _quantize, needs=("search/result.json",)),
-    Stage("export", Exported, _export, needs=(f"quantize/{NETWORK}",), doors=(*_SIZING, "export"), sees_data=False),
+    Stage("export", Exported, _export, needs=(f"quantize/{NETWORK}",), doors=(*_SIZING, "export")),
     Stage(
         "verify",
         Verification,

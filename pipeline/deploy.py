@@ -138,7 +138,7 @@ def stage_inputs(job: Job, stage: Stage[Any], earlier: Mapping[str, Manifest]) -
     return {
         "config": {} if config is None else config.model_dump(mode="json"),
         "profile": _without_sources(profile),
-        "dataset": {"files": job.fingerprint, "seed": job.request.seed} if stage.sees_data else {},
+        "dataset": {"files": job.fingerprint, "seed": job.request.seed},
         "results": dict(_needed(stage, earlier)),
         "source": dict(code.files),
         "tools": code.tools(),

@@ -73,6 +73,8 @@ def _memory(report: Report) -> Table:
 
 def _paths(report: Report, page: Path) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")  # a path that is cut cannot be opened
     table.add_row("[dim]measured[/]", PLACES[report.measured_by])
     if len(report.parity.replayed) > 1:
         parts = [f"{part.samples:,} samples {PLACES[part.obtained]}" for part in report.parity.replayed]

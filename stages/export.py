@@ -1,14 +1,14 @@
 """Fourth stage: the integer network becomes the files that the target loads.
 
-Comes in: a network with values, a profile, an empty folder. Goes out: the artifact's files, with their hashes. The family
-writes them; this stage refuses what the target cannot hold before anything is written. Asked for, it adds `network.nir`, an
-interchange in float that other frameworks read (`targets.nir`); the target does not use it.
+Comes in: a network with values, a profile, an empty folder, the names of the classes. Goes out: the artifact's files, with
+their hashes. The family writes them; this stage refuses what the target cannot hold before anything is written. Asked for,
+it adds `network.nir`, an interchange in float that other frameworks read (`targets.nir`); the target does not use it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -56,15 +56,21 @@ class Exported(BaseModel):
     files: Mapping[str, ExportedFile] = Field(min_length=1)
 
 
-def export(network: Network, profile: Profile, folder: Path, config: ExportConfig | None = None) -> Exported:
-    """Writes the artifact of a network into `folder`.
+def export(
+    network: Network,
+    profile: Profile,
+    folder: Path,
+    config: ExportConfig | None = None,
+    class_names: Sequence[str] = (),
+) -> Exported:
+    """Writes the artifact of a network into `folder`; the artifact says what its classes are called, or numbers them.
 
     Raises:
         DoesNotFitError: the network exceeds the target; nothing was written.
         UnsupportedOperationError: the target cannot run an operation of it.
     """
     require_fit(network, profile)
-    paths = dict(family_named(profile.family).export(network, profile, folder))
+    paths = dict(family_named(profile.family).export(network, profile, folder, class_names))
     if config is not None and config.nir:
         paths["nir"] = folder / "network.nir"
         write_nir(network, paths["nir"])

@@ -5,7 +5,7 @@ A family is a folder `targets/<name>/` with
     settings.py   Settings                                   the family's own table of a profile (pydantic)
     rules.py      rules                                      what its targets cannot run, as `targets.fit` rules
     estimate.py   estimate(network, profile)                 a Footprint from shapes and bits alone, in milliseconds
-    export.py     export(network, profile, folder)           writes the artifact, returns its files by name
+    export.py     export(network, profile, folder, class_names)   writes the artifact, returns its files by name
     measure.py    measure(folder, network, profile)          a Footprint of the artifact, with how it was obtained
                   execute(folder, network, profile, inputs)  a Trace of the artifact running: spikes, membranes, scores
                   venue(profile)                             a Venue: how this machine runs and measures the artifact
@@ -75,10 +75,12 @@ class Family:
         door: Callable[[Network, Profile], Footprint] = self._door("estimate", "estimate")
         return door(network, profile)
 
-    def export(self, network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
+    def export(
+        self, network: Network, profile: Profile, folder: Path, class_names: Sequence[str] = ()
+    ) -> Mapping[str, Path]:
         """Writes the artifact into an empty folder; returns the paths of its files, by a name for people."""
-        door: Callable[[Network, Profile, Path], Mapping[str, Path]] = self._door("export", "export")
-        return door(network, profile, folder)
+        door: Callable[[Network, Profile, Path, Sequence[str]], Mapping[str, Path]] = self._door("export", "export")
+        return door(network, profile, folder, class_names)
 
     def measure(self, folder: Path, network: Network, profile: Profile) -> Footprint:
         """The same terms as `estimate`, measured on the exported artifact."""

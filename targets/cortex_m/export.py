@@ -8,7 +8,8 @@ firmware/     vector table, reset and linker script of the board: what `measure`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from targets.cortex_m import model_source
@@ -35,7 +36,7 @@ _COPIES = {
 }
 
 
-def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
+def export(network: Network, profile: Profile, folder: Path, class_names: Sequence[str] = ()) -> Mapping[str, Path]:
     """Writes everything; returns the folder's files by a name for people.
 
     Raises:
@@ -50,7 +51,7 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
         "src/snn_model.h": model_source.header(plan),
         "src/snn_model.c": model_source.source(plan),
         "firmware/firmware.ld": script(profile, costs(plan, platform).stack),
-        "README.md": _readme(plan, profile),
+        "README.md": _readme(plan, profile, class_names),
     }
     for name, source in _COPIES.items():
         texts[name] = (LIBRARY / source).read_text(encoding="utf-8")
@@ -66,7 +67,7 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
     }
 
 
-def _readme(plan: Plan, profile: Profile) -> str:
+def _readme(plan: Plan, profile: Profile, class_names: Sequence[str]) -> str:
     network = plan.network
     pixels = f"{plan.frame_bytes} bytes of pixels" if not network.input.spiking else f"{plan.frame_bytes} bytes a frame"
     use = "snn_reset, snn_step and snn_classify" if plan.schedule.name == "streaming" else "snn_classify"
@@ -75,6 +76,7 @@ def _readme(plan: Plan, profile: Profile) -> str:
 {profile.summary}. Exported by spikeport; plain C11 without heap, libc or floating point.
 
 - Interface: `src/snn.h` ({use}); input: {pixels}, over {network.timesteps} time steps; {network.readout.size} classes.
+- Classes, in the order of the scores: {json.dumps(list(class_names) or list(range(network.readout.size)))}.
 - Schedule: {plan.schedule.name}. All memory is static: `src/snn_model.c`.
 - CMake: `add_subdirectory` this folder, link to `snn`, and give the final link `-Wl,--gc-sections`.
 - Arduino: put this folder into `libraries/`; the sketch is in `examples/Classify`.

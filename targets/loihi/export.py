@@ -2,12 +2,13 @@
 
 Comes in: a network with values that fits. Goes out, in one folder: `network.net` for a chain (NetX's format) or `network.h5`
 for a branching network, `run_lava.py` with its two modules and `requirements.txt`, and `cores.json`. The scripts are those that
-`targets.loihi.measure` starts, so what a user runs is what was verified.
+`targets.loihi.measure` starts, so what a user runs is what was verified. `classes.json` names the columns of the scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from targets.errors import ConfigurationError
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 SCRIPTS = ("run_lava.py", "lava_network.py", "lava_compat.py")
 
 
-def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
+def export(network: Network, profile: Profile, folder: Path, class_names: Sequence[str] = ()) -> Mapping[str, Path]:
     """Writes everything; returns the files by a name for people.
 
     Raises:
@@ -44,4 +45,7 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
     write_atomically(files["cores"], cores.report(network, processes, settings))
     files["requirements"] = folder / "requirements.txt"
     write_atomically(files["requirements"], (HERE / "requirements.txt").read_bytes())
+    files["classes"] = folder / "classes.json"
+    names = list(class_names) or [str(index) for index in range(network.readout.size)]
+    write_atomically(files["classes"], (json.dumps(names) + "\n").encode())
     return files

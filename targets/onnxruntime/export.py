@@ -8,7 +8,7 @@ board.tar.gz             a folder that builds, runs, checks and measures itself 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from targets.errors import ConfigurationError, UnsupportedOperationError
@@ -29,7 +29,7 @@ _EXAMPLES = {
 }
 
 
-def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Path]:
+def export(network: Network, profile: Profile, folder: Path, class_names: Sequence[str] = ()) -> Mapping[str, Path]:
     """Writes all files into `folder`; returns their paths by a name for people.
 
     Raises:
@@ -43,7 +43,7 @@ def export(network: Network, profile: Profile, folder: Path) -> Mapping[str, Pat
         lines = "".join(f"\n  - {finding}" for finding in found)
         raise UnsupportedOperationError(f"the network cannot run on {profile.name}:{lines}", found[0].hint)
     settings: Settings = profile.settings
-    paths = {str(form): path for form, path in write(network, folder, profile.name, settings).items()}
+    paths = {str(form): path for form, path in write(network, folder, profile.name, settings, class_names).items()}
     paths["checksums"] = folder / checksums.NAME
     for name, source in _EXAMPLES.items():
         paths[name] = folder / source.name

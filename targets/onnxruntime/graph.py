@@ -69,6 +69,8 @@ class Graph:
     tensors: Mapping[str, Tensor]
     #: Inner tensors that verification looks at: what they are, to the tensor's name.
     watched: Mapping[str, str]
+    #: Classes, whose names the file holds.
+    classes: int
 
     @property
     def constant_bytes(self) -> int:
@@ -81,6 +83,7 @@ class Builder:
     """Collects a graph; `finish` drops what no output needs."""
 
     name: str
+    classes: int
     inputs: list[Tensor] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, Constant] = field(default_factory=dict)
@@ -141,6 +144,7 @@ class Builder:
             tuple(_renamed(node, called) for node in reversed(kept)),
             {tensor.name: tensor for tensor in tensors},
             {what: called.get(tensor.name, tensor.name) for what, tensor in watched.items()},
+            self.classes,
         )
 
     def _tensor(self, name: str, type_: Type, shape: tuple[int, ...]) -> Tensor:

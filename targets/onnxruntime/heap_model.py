@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from targets.onnxruntime import planner
+from targets.onnxruntime.class_names import text_bytes
 from targets.onnxruntime.graph import Graph
 from targets.onnxruntime.names import Form
 
@@ -73,6 +74,14 @@ class Loader:
             size += PAGE_BYTES - (size + MALLOC_BYTES) % PAGE_BYTES
         return planner.block_bytes(size)
 
+    def names_bytes(self, classes: int) -> int:
+        """Heap of a ready session that the names of the classes take, above those of the control's one class.
+
+        It keeps the metadata of its file three times; old strings share what they hold.
+        """
+        each = self.string_bytes(text_bytes(classes)) - self.string_bytes(text_bytes(1))
+        return each if self.old_strings else 3 * each
+
 
 @dataclass(frozen=True)
 class Constants:
@@ -113,16 +122,17 @@ def objects(sizes: Mapping[str, float], counted: Mapping[str, float]) -> float:
 
 
 def known_bytes(graph: Graph, loader: Loader) -> Mapping[str, int]:
-    """What is known of each moment without calibration: tensors, by the runtime's rules."""
+    """What is known of each moment without calibration: tensors and metadata, by the runtime's rules."""
     sizes = [constant.tensor.size_bytes for constant in graph.constants]
     stored = sum(planner.block_bytes(size) for size in sizes)
     parsed = sum(loader.string_bytes(size) for size in sizes)
+    names = loader.names_bytes(graph.classes)
     both = sum(loader.string_bytes(size) for size in sizes if size > INLINE_CONSTANT_BYTES)
     return {
-        "reading": min(graph.constant_bytes, READ_BUFFER_BYTES) + parsed,
-        "converting": stored + both if loader.keeps_parsed else _converting_bytes(sizes, loader),
-        "ready": stored,
-        "planning": stored + both if loader.keeps_parsed else parsed,
+        "reading": min(graph.constant_bytes, READ_BUFFER_BYTES) + parsed + text_bytes(graph.classes),
+        "converting": names + (stored + both if loader.keeps_parsed else _converting_bytes(sizes, loader)),
+        "ready": names + stored,
+        "planning": names + (stored + both if loader.keeps_parsed else parsed),
     }
 
 

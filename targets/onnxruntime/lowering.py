@@ -37,7 +37,7 @@ def lower(network: Network, form: Form) -> Graph:
 
 
 def _step(network: Network) -> Graph:
-    build = Builder("step")
+    build = Builder("step", network.readout.size)
     values = _entered(build, network, build.input(INPUT, "uint8", layout(network.input.shape)), "")
     delayed = {connection.source for connection in network.connections if connection.delay}
     before = State()
@@ -56,7 +56,7 @@ def _step(network: Network) -> Graph:
 
 
 def _whole(network: Network) -> Graph:
-    build, shape = Builder("whole"), layout(network.input.shape)
+    build, shape = Builder("whole", network.readout.size), layout(network.input.shape)
     steps = (1, network.timesteps, *shape[1:]) if network.input.spiking else shape
     fed = build.input(INPUT, "uint8", steps)
     values = fed if network.input.spiking else _entered(build, network, fed, "")

@@ -2,13 +2,13 @@
 
 Goes in: a network with values. Comes out: `step.onnx` and `whole.onnx`, equal bytes for equal networks. Without settings they are
 written with the oldest opset and IR that have every operator needed, so that any board's runtime loads them. The files
-explain themselves: their metadata states the arithmetic, the classes and how to feed them.
+explain themselves: their metadata states the arithmetic, the names of the classes and how to feed them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from targets.errors import InternalError
 from targets.network import INPUT, Network
 from targets.network_file import digest, write_atomically
 from targets.onnxruntime import checksums, names
+from targets.onnxruntime.class_names import to_text
 from targets.onnxruntime.graph import Attribute, Graph, Node, Tensor
 from targets.onnxruntime.lowering import lower
 from targets.onnxruntime.names import FORMS, Form
@@ -34,12 +35,17 @@ def file_name(form: Form) -> str:
 
 
 def write(
-    network: Network, folder: Path, profile_name: str = "", settings: Settings | None = None
+    network: Network,
+    folder: Path,
+    profile_name: str = "",
+    settings: Settings | None = None,
+    class_names: Sequence[str] = (),
 ) -> Mapping[Form, Path]:
     """Writes both files and their checksums, without asking whether they fit a board; returns their paths by form."""
     paths, versions = {}, (settings.export_opset, settings.export_ir) if settings else (OPSET, IR)
     for form in FORMS:
-        model = to_model(lower(network, form), metadata(network, profile_name, form), *versions)
+        about = metadata(network, profile_name, form, class_names)
+        model = to_model(lower(network, form), about, *versions)
         paths[form] = folder / file_name(form)
         write_atomically(paths[form], model.SerializeToString(deterministic=True))
     checksums.write_sums(folder, paths.values())
@@ -75,7 +81,7 @@ def to_model(graph: Graph, about: Mapping[str, str], opset: int = OPSET, ir: int
     return model
 
 
-def metadata(network: Network, profile_name: str, form: Form) -> dict[str, str]:
+def metadata(network: Network, profile_name: str, form: Form, class_names: Sequence[str] = ()) -> dict[str, str]:
     """What the file says about itself, as ONNX metadata."""
     readout, source = network.readout, network.input
     fed = "0/1 spikes" if source.spiking else "pixels 0 to 255, held for all steps"
@@ -94,6 +100,7 @@ def metadata(network: Network, profile_name: str, form: Form) -> dict[str, str]:
         "spikeport.network": digest(network),
         "spikeport.timesteps": str(network.timesteps),
         "spikeport.classes": str(readout.size),
+        "spikeport.class_names": to_text(class_names, readout.size),
         "spikeport.input": f"uint8 {json.dumps(list(source.shape))}, {fed}; the graph shifts them right by {source.shift}",
         "spikeport.normalisation": "none: the integers are fed as they are, without mean or scale",
         "spikeport.feed": feed,

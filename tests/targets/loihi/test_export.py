@@ -34,6 +34,7 @@ def test_chain_is_a_netx_file_and_anything_else_a_container(tmp_path: Path) -> N
         "lava_compat.py",
         "requirements.txt",
         "cores.json",
+        "classes.json",
     }
     assert json.loads(files["cores"].read_text())["cores_lower_bound"] == 1
 

@@ -26,6 +26,7 @@ from tests import networks
 SIZED = {
     "small chain": chain((1, 8, 8), [(14, 3, 1), (28, 3, 1)], 10, 4, pool=2),
     "small cells": cells((1, 8, 8), (10, 22), 3, 10, 3),
+    "many classes": chain((1, 8, 8), [(14, 3, 1), (28, 3, 1)], 40, 2, pool=2),
     "large chain": chain((3, 32, 32), [(48, 5, 2), (200, 5, 2), (300, 3, 1)], 10, 2),
 }
 

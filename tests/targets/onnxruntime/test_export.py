@@ -55,8 +55,24 @@ def test_files_stay_below_the_ceilings_and_explain_themselves(tmp_path: Path, na
         about = {entry.key: entry.value for entry in model.metadata_props}
         assert about["spikeport.form"] == form
         assert about["spikeport.classes"] == "3"
+        assert json.loads(about["spikeport.class_names"]) == ["0", "1", "2"]
         assert "trunc0" in json.loads(about["spikeport.arithmetic"])["first"]
         assert "`input`" in about["spikeport.feed"]
+
+
+def test_the_file_names_its_classes(tmp_path: Path, nano: Profile) -> None:
+    network = filled(feedback())
+    sizes = set()
+    for names in ([], ["cat", "dog", "möhre"], ["n" * 500, "", '"\\n']):
+        path = export(network, nano, tmp_path / str(len(sizes)), names)["whole"]
+        text = {e.key: e.value for e in onnx.load(path).metadata_props}["spikeport.class_names"]
+        assert len(json.loads(text)) == 3 and (
+            len(max(names, default="")) > 24 or not names or json.loads(text) == names
+        )
+        sizes.add(path.stat().st_size)
+    assert len(sizes) == 1, "the memory of a file may not depend on names"
+    with pytest.raises(ConfigurationError, match="2 names for 3 classes"):
+        export(network, nano, tmp_path / "few", ["cat", "dog"])
 
 
 def test_weights_are_stored_once(tmp_path: Path, nano: Profile) -> None:

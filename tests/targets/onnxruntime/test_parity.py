@@ -211,7 +211,7 @@ def test_equal_computations_are_one_node() -> None:
 def test_names_that_collide_are_refused() -> None:
     from targets.errors import ConfigurationError
 
-    build = Builder("any")
+    build = Builder("any", 1)
     build.input("a", "uint8", (1,))
     with pytest.raises(ConfigurationError, match="'a'"):
         build.input("a", "uint8", (1,))
