@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,56 +30,15 @@ from stages.training.checkpoint import Checkpoint, CheckpointFile, optimizer_ten
 from stages.training.engine import Engine
 from stages.training.measure import measure
 from stages.training.objective import Objective
-from stages.training.plan import Augmentation
 from stages.training.results import Epoch, Incident, best
 from stages.training.revival import wake
+from stages.training.state import Settings, State, fresh_optimizer
 from targets.errors import ConfigurationError
 
 RECOVERIES, REVIVALS = 3, 3
 """How often a diverged training goes back before it is given up, and how often a silent population is woken."""
 _AUGMENTING = 1 << 40
 """Keeps the seeds of augmentation apart from those of the order."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How one phase trains."""
-
-    phase: str
-    epochs: int
-    batch: int
-    optimizer: str
-    momentum: float
-    learning_rate: float
-    weight_decay: float
-    #: Share of the steps in which the learning rate rises.
-    warm_up: float
-    #: Epochs without a better one after which the phase ends.
-    patience: int
-    augmentation: Augmentation
-    #: Whether a GPU computes in bfloat16.
-    mixed_precision: bool
-    seed: int
-    #: Least time between two checkpoints; one is written at the end in any case.
-    checkpoint_seconds: float
-
-
-@dataclass
-class State:
-    """Where a training stands, besides weights and optimizer."""
-
-    step: int = 0
-    #: Sums over the current epoch's steps: losses, norms of gradients; and the time that they took.
-    loss: float = 0.0
-    gradient: float = 0.0
-    seconds: float = 0.0
-    #: Halved by every recovery.
-    rate: float = 1.0
-    curve: list[Epoch] = field(default_factory=list)
-    #: Images per second of training, one figure for each point of the curve; kept apart, since no two runs agree on it.
-    speeds: list[float | None] = field(default_factory=list)
-    #: What went wrong and was mended.
-    incidents: list[Incident] = field(default_factory=list)
 
 
 class Training:
@@ -108,7 +66,7 @@ class Training:
         self.validation = Split(*(engine.share(values) for values in vars(dataset.validation).values()))
         self.steps_per_epoch = steps_per_epoch(len(dataset.train), settings.batch, engine.processes)
         self.steps = settings.epochs * self.steps_per_epoch
-        self.optimizer = self.fresh_optimizer()
+        self.optimizer = fresh_optimizer(self.settings, self.module)
         self.state = State()
         self.sums = torch.zeros(2, dtype=torch.float64, device=engine.device)
         self.best_weights: dict[str, Tensor] = {}
@@ -225,7 +183,7 @@ class Training:
         self.state.rate /= 2
         self.state.step -= self.steps_per_epoch
         self.module.load_state_dict(self.best_weights)
-        self.optimizer = self.fresh_optimizer()
+        self.optimizer = fresh_optimizer(self.settings, self.module)
         self.happened("diverged", epoch, broken, f"best weights again, learning rate times {self.state.rate:g}")
 
     def revive(self, population: str, epoch: int) -> None:
@@ -245,20 +203,6 @@ class Training:
         state = self.module.state_dict()
         return [name.replace("/", ".") for name, value in state.items() if not bool(value.isfinite().all())]
 
-    def fresh_optimizer(self) -> torch.optim.Optimizer:
-        """An optimizer without memory."""
-        settings = self.settings
-        learning = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        if settings.optimizer == "sgd":
-            return torch.optim.SGD(
-                learning,
-                settings.learning_rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-                nesterov=settings.momentum > 0,
-            )
-        return torch.optim.AdamW(learning, settings.learning_rate, weight_decay=settings.weight_decay)
-
     def tell(self) -> None:
         """Hands the state to whoever keeps it."""
         if self.engine.first:
@@ -275,8 +219,7 @@ class Training:
             "optimizer": optimizer_tensors(self.optimizer),
         }
         tensors = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
-        lists = {name: [entry.model_dump() for entry in getattr(self.state, name)] for name in ("curve", "incidents")}
-        self.file.save(Checkpoint(tensors, {**vars(self.state), **lists}))
+        self.file.save(Checkpoint(tensors, self.state.facts()))
 
     def resume(self) -> None:
         """Takes up the checkpoint, or begins."""
@@ -288,9 +231,7 @@ class Training:
         self.module.load_state_dict(checkpoint.group("module/"))
         self.best_weights = checkpoint.group("best/")
         restore_optimizer(self.optimizer, checkpoint.group("optimizer/"))
-        curve = [Epoch(**point) for point in checkpoint.facts["curve"]]
-        incidents = [Incident(**incident) for incident in checkpoint.facts["incidents"]]
-        self.state = State(**{**checkpoint.facts, "curve": curve, "incidents": incidents})
+        self.state = State.of(checkpoint.facts)
         self.sums += torch.tensor([self.state.loss, self.state.gradient], dtype=torch.float64, device=self.sums.device)
         self.tell()
 

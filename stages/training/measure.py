@@ -42,10 +42,10 @@ class Measured:
 
 
 def batches(split: Split, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images and labels in their order."""
+    """Images and labels in their order, copied: a split may be a view of a file that cannot be written."""
     for start in range(0, len(split), size):
         part = slice(start, start + size)
-        yield torch.from_numpy(split.images[part]), torch.from_numpy(split.labels[part])
+        yield torch.tensor(split.images[part]), torch.tensor(split.labels[part])
 
 
 @torch.no_grad()

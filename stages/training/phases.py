@@ -25,11 +25,12 @@ from stages.training.allocator import kept_memory
 from stages.training.checkpoint import CheckpointFile
 from stages.training.config import WITHOUT_EFFECT, QuantizeConfig
 from stages.training.engine import Engine, gpus
-from stages.training.loop import Settings, State, Training
+from stages.training.loop import Training
 from stages.training.measure import batches
 from stages.training.objective import Objective, Terms
 from stages.training.plan import Plan
 from stages.training.results import Epoch
+from stages.training.state import Settings, State
 from stages.training.tensorboard import write_curves
 from targets.network import Network
 from targets.network_file import digest, save_network, write_atomically

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from targets.errors import ToolMissingError
 
 if TYPE_CHECKING:
-    from stages.training.loop import State
+    from stages.training.state import State
 
 
 def write_curves(folder: Path, phase: str, state: State) -> None:

@@ -110,29 +110,41 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     assert torch.get_num_threads() == before
 
 
+def killed_in_the_integer_phase(within: Path, settings: str = "") -> Path:
+    """The folder of a training in a process of its own that was killed there."""
+    folder = within / "killed"
+    program = (
+        "from pathlib import Path\nfrom tests.stages.test_quantize import CONFIG, trained\n"
+        f"trained(Path({str(folder)!r}), CONFIG.model_copy(update=dict({settings})))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment)
+    checkpoint = folder / "checkpoint-integer.safetensors"
+    wait_for(lambda: checkpoint.exists() or process.poll() is not None)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+    assert not (folder / "network.safetensors").exists()
+    return folder
+
+
 def test_a_run_that_is_killed_in_an_epoch_resumes_to_the_same_bytes(
     finished: tuple[Path, Quantized], tmp_path: Path
 ) -> None:
     """Killed in the integer phase; the middle of a float epoch is test_loop's."""
-    program = (
-        f"from pathlib import Path\nfrom tests.stages.test_quantize import trained\ntrained(Path({str(tmp_path)!r}))\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment)
-    checkpoint = tmp_path / "checkpoint-integer.safetensors"
-    wait_for(lambda: checkpoint.exists() or process.poll() is not None)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
-    assert not (tmp_path / "network.safetensors").exists()
-    assert trained(tmp_path) == finished[1]
-    assert files(tmp_path) == files(finished[0])
+    killed = killed_in_the_integer_phase(tmp_path)
+    assert trained(killed) == finished[1]
+    assert files(killed) == files(finished[0])
 
 
-def test_two_processes_share_the_batches(tmp_path: Path) -> None:
+def test_two_processes_share_the_batches_and_resume_to_the_same_bytes(tmp_path: Path) -> None:
     """Another result than one process has, since BatchNorm sees half a batch, and as good; the curves are one training's."""
     said: list[str] = []
     config = CONFIG.model_copy(update={"processes": 2, "integer_epochs": 1})
+    killed = killed_in_the_integer_phase(tmp_path, "processes=2, integer_epochs=1")
+    resumed = trained(killed, config)
+    tmp_path = tmp_path / "whole"
     result = quantize(small(), PROFILE, ARCHITECTURE, config, tmp_path, lambda what, done, total: said.append(what))
+    assert (resumed, files(killed)) == (result, files(tmp_path))
     assert result.integer_network.test_accuracy > 0.5
     assert result.parity.spikes_differing == 0
     assert [point.epoch for point in result.learning_curve] == [0, 1, 2, 3, 0, 1]
