@@ -19,6 +19,7 @@ from targets.cortex_m.estimate import planned
 from targets.cortex_m.firmware import Firmware, build, flash_terms, ram_terms
 from targets.cortex_m.frames import SPIKE, frames_of, is_streamed, recorded
 from targets.cortex_m.memory_map import origin, roomy_script
+from targets.cortex_m.parallel import on_each
 from targets.cortex_m.parts import parts_of
 from targets.cortex_m.plan import Plan
 from targets.cortex_m.platform import platform_for
@@ -170,8 +171,10 @@ def _memories(profile: Profile) -> list[Memory]:
 def _scores(
     firmware: Firmware, plan: Plan, memories: list[Memory], profile: Profile, inputs: NDArray[np.uint8]
 ) -> NDArray[np.int32]:
-    emulator = Emulator(firmware, profile.settings.core, memories)
-    return np.stack([emulator.infer(frames_of(plan, sample), is_streamed(plan)) for sample in inputs])
+    def infer(emulator: Emulator, sample: NDArray[np.uint8]) -> NDArray[np.int32]:
+        return emulator.infer(frames_of(plan, sample), is_streamed(plan))
+
+    return np.stack(on_each(lambda: Emulator(firmware, profile.settings.core, memories), infer, list(inputs)))
 
 
 def _recordings(
@@ -185,9 +188,10 @@ def _recordings(
         firmware = _built(folder, profile, script, trace=True)
     words = plan.network.timesteps * sum(layer.population.size for layer in plan.schedule.layers)
     memories = [Memory(0, 64 * _MIB), Memory(0x20000000, 64 * _MIB * len(settings.ram))]
-    emulator = Emulator(firmware, settings.core, memories, words)
-    recordings, scores = [], []
-    for sample in inputs:
-        scores.append(emulator.infer(frames_of(plan, sample), is_streamed(plan)))
-        recordings.append(emulator.trace())
-    return recordings, np.stack(scores)
+
+    def record(emulator: Emulator, sample: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        scores = emulator.infer(frames_of(plan, sample), is_streamed(plan))
+        return emulator.trace(), scores
+
+    found = on_each(lambda: Emulator(firmware, settings.core, memories, words), record, list(inputs))
+    return [recording for recording, _ in found], np.stack([scores for _, scores in found])
