@@ -110,6 +110,7 @@ def _parity(verification: Verification, quantized: Quantized) -> ParityCounts:
             f"PyTorch against the NumPy reference on {training.samples:,} samples",
             f"the exported artifact against the NumPy reference: {_where(verification)}",
         ),
+        samples_in_training=training.samples,
         replayed=verification.replayed,
     )
 

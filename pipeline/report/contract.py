@@ -52,6 +52,8 @@ class ParityCounts(Record):
     first_difference: Difference | None
     #: Which executors were compared, in words.
     compared: tuple[str, ...]
+    #: Samples of the other comparison, PyTorch against the reference; its spikes are those that `replayed` does not have.
+    samples_in_training: NonNegativeInt = 0
     #: Where the samples of the exported artifact ran, emulated, simulated or on this machine's own runtime, and what was
     #: compared there; together they are the whole test set.
     replayed: tuple[Replayed, ...] = ()

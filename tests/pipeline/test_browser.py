@@ -115,8 +115,9 @@ def test_every_part_is_there_with_the_right_numbers(page: Page, build: Path, rep
         (row.term, f"{row.estimated_bytes:,} B", f"{row.measured_bytes:,} B") for row in report.footprint
     ]
     assert body_rows(page, "#replayed") == [
-        ["In an emulator of the target", "1", "23,456", "0"],
-        ["Natively, on the machine that ran spikeport", "3", "100,000", "0"],
+        ["Exported, in an emulator of the target", "1", "13,456", "0"],
+        ["Exported, natively, on the machine that ran spikeport", "3", "60,000", "0"],
+        ["PyTorch, as trained", "4", "50,000", "0"],
     ]
     bars = page.value("[...document.querySelectorAll('.bar')].map(b => [...b.children].map(i => i.offsetWidth))")
     assert len(bars) == 4 and all(sum(widths) > 100 for widths in bars)

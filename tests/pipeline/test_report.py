@@ -103,9 +103,10 @@ def report_of(network: Network, **changes: object) -> Report:
         parity=ParityCounts(
             samples=4, steps=network.timesteps, spikes_compared=123456, spikes_differing=0, membranes_compared=99,
             membranes_differing=0, predictions_differing=0, first_difference=None, compared=("one with another",),
+            samples_in_training=4,
             replayed=(
-                Replayed(obtained="emulated", samples=1, spikes_compared=23456, membranes_compared=24),
-                Replayed(obtained="runtime", samples=3, spikes_compared=100000, membranes_compared=75),
+                Replayed(obtained="emulated", samples=1, spikes_compared=13456, membranes_compared=24),
+                Replayed(obtained="runtime", samples=3, spikes_compared=60000, membranes_compared=75),
             ),
         ),
         footprint=(row("weights", 1000, 1010), row("loading", 300, 290, "load"), row("state", 200, 200, "run")),
