@@ -3,6 +3,7 @@
 #   make deploy TARGET=jetson_nano        analyze, search, quantize, export, verify
 #   make deploy TARGET=./my_board.toml ARGS="--seed 1 --budget ram=64MiB"
 #   make regenerate TARGETS="jetson_nano microbit_v1"     every target's model, or those named, and models.lock.toml
+#   make bench-quantization ARGS="--data DIR"            or any other module of benchmarks/
 #   make test | check | docs | bench-onnxruntime | clean
 #
 # PIP_ARGS reaches every pip install. On Linux without an NVIDIA GPU this avoids gigabytes of CUDA:
@@ -21,7 +22,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
 deploy: $(VENV)/.runtime
 	@$(BIN)/spikeport deploy $(or $(TARGET),$(error name a target: make deploy TARGET=jetson_nano)) $(ARGS)

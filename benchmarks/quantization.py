@@ -1,14 +1,16 @@
 """What 8-bit and 4-bit weights in full integer arithmetic cost against the float network, at an equal budget of epochs.
 
     make bench-quantization ARGS="--data DIR"
-    python -m benchmarks.quantization --data DIR [--seeds 3] [--float-epochs 4] [--integer-epochs 1] [--images N]
+    python -m benchmarks.quantization --data DIR [--seeds 3] [--float-epochs F] [--integer-epochs I] [--images N]
 
-One fixed network (convolutions of 16, 32 and 64 channels, every stride 2, T = 4, 33,424 weights) is trained on Fashion-MNIST by
-the quantize stage's own phases, in one process and one thread:
+One fixed network (convolutions of 16, 32 and 64 channels, every stride 2, T = 4) is trained on Fashion-MNIST by the quantize
+stage's own phases, in one process and one thread:
 
     integers     F float epochs, folded, then I epochs of full integer arithmetic; every weight, the first and the last
                  layer's too, has 8 or 4 bits
     float        F + I float epochs on one cosine: the same images seen, the same rules of the schedule
+
+F and I are by default what the quick preset gives a dataset of this size (7 and 2).
 
 The first F epochs do not know the bits that follow, so both integer networks start from one float network. Every network keeps
 the epoch that is best on the validation split and is then measured once on all test images. Integer accuracy is that of the
@@ -40,6 +42,7 @@ from stages.snn.float_network import FloatNetwork
 from stages.training import measure
 from stages.training.config import QuantizeConfig
 from stages.training.phases import Phases
+from stages.training.plan import Plan
 from stages.training.results import best
 from targets.network_file import write_atomically
 from targets.profile import load_profile
@@ -135,25 +138,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--float-epochs", type=int, default=4)
-    parser.add_argument("--integer-epochs", type=int, default=1)
+    parser.add_argument("--float-epochs", type=int)
+    parser.add_argument("--integer-epochs", type=int)
     parser.add_argument("--images", type=int, default=60_000, help="of each split, at most; for a trial")
-    parser.add_argument("--folder", type=Path, default=Path("build/benchmarks/quantization"))
+    parser.add_argument(
+        "--folder", type=Path, default=Path("build/benchmarks/quantization"), help="checkpoints, figures"
+    )
     options = parser.parse_args()
     names = ("float F", "float", *(f"{bits} bits" for bits in BARS), *(f"loss {bits}" for bits in BARS))
     rows: list[Seed] = []
     for seed in range(options.seeds):
         dataset = load_dataset("fashion_mnist", options.data, seed)
         dataset = replace(dataset, **{name: split.first(options.images) for name, split in dataset.splits.items()})
+        quick = QuantizeConfig.preset("quick", seed)
+        plan = Plan.of(quick, dataset)
+        epochs = (options.float_epochs or plan.float_epochs, options.integer_epochs or plan.integer_epochs)
         if not rows:
-            f, i = options.float_epochs, options.integer_epochs
             print(
                 f"{len(dataset.train)} training, {len(dataset.validation)} validation, {len(dataset.test)} test images; "
-                f"F = {f}, I = {i} epochs\n\n{'seed':>8}" + "".join(f"{name:>10}" for name in names),
+                f"F = {epochs[0]}, I = {epochs[1]} epochs\n\n{'seed':>8}" + "".join(f"{name:>10}" for name in names),
                 flush=True,
             )
-        config = QuantizeConfig.preset("quick", seed).model_copy(
-            update={"float_epochs": options.float_epochs, "integer_epochs": options.integer_epochs, "processes": 1}
+        config = quick.model_copy(
+            update={"float_epochs": epochs[0], "integer_epochs": epochs[1], "processes": 1}
             # the numbers of epochs are meant as they are, whatever the number of images
             | {"float_images": 10**9, "integer_images": 10**9}
         )

@@ -69,6 +69,18 @@ def test_spikes_cost_only_beyond_the_budget() -> None:
     torch.testing.assert_close(frugal, plain + 1)  # twice the budget: (2 - 1) ** 2
 
 
+def test_distillation_brings_the_integers_nearer_to_the_float_network(tmp_path: Path) -> None:
+    def distance(folder: str, distillation: float) -> float:
+        training = phases(tmp_path / folder, float_epochs=4, integer_epochs=8, distillation=distillation)
+        teacher, _ = training.train_float()
+        pupil, _ = training.train_integer(teacher)
+        split, terms = halves().train, Terms(distillation=1.0)
+        with torch.no_grad():
+            return Objective(pupil.eval(), terms, teacher.eval())(*map(torch.from_numpy, vars(split).values())).item()
+
+    assert distance("taught", 1.0) < 0.5 * distance("alone", 0.0)
+
+
 def test_a_budget_saves_spikes(tmp_path: Path) -> None:
     def rate(folder: str, **settings: object) -> float:
         _, curve = phases(tmp_path / folder, float_epochs=12, **settings).train_float()
