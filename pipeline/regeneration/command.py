@@ -98,7 +98,7 @@ def _conclude(outcomes: Sequence[Outcome], lock: Lock, options: Options, console
         obsolete = lock.models.keys() - set(profile_names()) if options.all_targets else set()
         _update(lock.without(set(obsolete)).with_entries(now), options.lock, sorted(obsolete), console)
     else:
-        _show(findings, options.lock, console)
+        _show(findings, len(now), len(outcomes) - len(now), options.lock, console)
     console.print(f"[dim]all models:[/] [bold]{escape(str(page))}[/]", highlight=False, soft_wrap=True)
     regressed = any(finding.regression for finding in findings or ())
     return worst([*(o.exit_code for o in outcomes), *([VerificationError.exit_code] if regressed else [])])
@@ -111,9 +111,12 @@ def _update(lock: Lock, path: Path, removed: Sequence[str], console: Console) ->
     console.print(f"[dim]{escape(str(path))}[/] {told}{escape(gone)}", highlight=False, soft_wrap=True)
 
 
-def _show(findings: Sequence[Finding], path: Path, console: Console) -> None:
+def _show(findings: Sequence[Finding], compared: int, failed: int, path: Path, console: Console) -> None:
     for finding in findings:
         mark = "[red]✗[/]" if finding.regression else "[yellow]~[/]"
         console.print(f"{mark} {escape(str(finding))}", highlight=False, soft_wrap=True)
-    if not findings:
+    if failed:
+        where = f"{compared} of {compared + failed} models could be compared with [dim]{escape(str(path))}[/]"
+        console.print(f"[yellow]![/] {where}", highlight=False, soft_wrap=True)
+    elif not findings:
         console.print(f"[green]✓[/] everything is as in [dim]{escape(str(path))}[/]", highlight=False, soft_wrap=True)

@@ -59,7 +59,7 @@ def markdown(outcomes: Sequence[Outcome], findings: Sequence[Finding] | None) ->
         listed = [finding for finding in findings or () if finding.regression == wanted]
         if listed:
             lines += ["", f"## {title}", "", *(f"- {_plain(str(finding))}" for finding in listed)]
-    if findings is not None and not findings:
+    if findings is not None and not findings and good == len(outcomes):
         lines += ["", "Everything is as in the lock file."]
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:

@@ -235,6 +235,13 @@ def test_without_a_lock_there_is_nothing_to_check(tmp_path: Path) -> None:
     assert not (tmp_path / "build").exists()
 
 
+def test_what_was_not_made_is_not_as_in_the_lock(copied: Path) -> None:
+    done = regenerate(copied, "./good.toml", "./broken.toml", "--check")
+    assert done.code == 2, done.said
+    assert "1 of 2 models could be compared with models.lock.toml" in done.said
+    assert "everything is as in" not in done.said
+
+
 def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
     done = regenerate(tmp_path, "jetson_nano", "./boards/jetson_nano.toml")
     assert done.code == 2
