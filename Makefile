@@ -22,7 +22,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
 deploy: $(VENV)/.runtime
 	@$(BIN)/spikeport deploy $(or $(TARGET),$(error name a target: make deploy TARGET=jetson_nano)) $(ARGS)
