@@ -148,8 +148,9 @@ def main() -> int:
     names = ("float F", "float", *(f"{bits} bits" for bits in BARS), *(f"loss {bits}" for bits in BARS))
     rows: list[Seed] = []
     for seed in range(options.seeds):
-        dataset = load_dataset("fashion_mnist", options.data, seed)
-        dataset = replace(dataset, **{name: split.first(options.images) for name, split in dataset.splits.items()})
+        whole = load_dataset("fashion_mnist", options.data, seed)
+        train, validation, test = (split.first(options.images) for split in whole.splits.values())
+        dataset = replace(whole, train=train, validation=validation, test=test)
         quick = QuantizeConfig.preset("quick", seed)
         plan = Plan.of(quick, dataset)
         epochs = (options.float_epochs or plan.float_epochs, options.integer_epochs or plan.integer_epochs)

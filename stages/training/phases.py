@@ -73,12 +73,17 @@ class Phases:
 
     def train_float(self) -> tuple[FloatNetwork, Sequence[Epoch]]:
         """The float network with the weights of its best epoch and statistics measured for them; its learning curve."""
+        module, training = self.float_training()
+        curve = training.run().curve
+        reestimate(module, (images for images, _ in batches(self.dataset.train.first(STATISTICS_IMAGES))))
+        return module, curve
+
+    def float_training(self) -> tuple[FloatNetwork, Training]:
+        """A fresh float network and its training, which has not begun."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
             module = FloatNetwork(self.network)
-        curve = self._train(module, "float", self.plan.float_epochs, self.config.float_learning_rate)
-        reestimate(module, (images for images, _ in batches(self.dataset.train.first(STATISTICS_IMAGES))))
-        return module, curve
+        return module, self._training(module, "float", self.plan.float_epochs, self.config.float_learning_rate)
 
     def train_integer(self, float_network: FloatNetwork) -> tuple[IntegerNetwork, Sequence[Epoch]]:
         """The integer network that starts from a float network; its learning curve."""
@@ -87,7 +92,10 @@ class Phases:
         module = IntegerNetwork.from_float(float_network, self.profile.network.weight_scale, limits)
         bits = min(weight.bits for weight in self.network.weights)
         rate = self.config.integer_learning_rate * (COARSE_RATE if bits <= COARSE_BITS else 1)
-        return module, self._train(module, "integer", self.plan.integer_epochs, rate, float_network)
+        teacher = float_network.to(self.engine.device).eval()
+        curve = self._training(module, "integer", self.plan.integer_epochs, rate, teacher).run().curve
+        teacher.cpu()
+        return module, curve
 
     def save(self, float_network: FloatNetwork, integer_network: IntegerNetwork) -> Network:
         """Writes both networks; returns the integer one."""
@@ -97,18 +105,16 @@ class Phases:
         save_network(network, self.folder / "network.safetensors")
         return network
 
-    def _train(
+    def _training(
         self,
         module: FloatNetwork | IntegerNetwork,
         phase: str,
         epochs: int,
         learning_rate: float,
         teacher: FloatNetwork | None = None,
-    ) -> Sequence[Epoch]:
+    ) -> Training:
         config = self.config
         terms = Terms(**{name: getattr(config, name) for name in Terms.__dataclass_fields__})
-        if teacher is not None:
-            teacher = teacher.to(self.engine.device).eval()
         settings = Settings(
             phase=phase,
             epochs=epochs,
@@ -125,9 +131,8 @@ class Phases:
             checkpoint_seconds=config.checkpoint_seconds,
         )
         file = CheckpointFile(self.folder / f"checkpoint-{phase}.safetensors", self._key())
-        objective = Objective(module, terms, teacher)
-        training = Training(
-            objective,
+        return Training(
+            Objective(module, terms, teacher),
             self.dataset,
             settings,
             self.engine,
@@ -135,10 +140,6 @@ class Phases:
             self.progress,
             lambda state: self._record(phase, state),
         )
-        curve = training.run().curve
-        if teacher is not None:
-            teacher.cpu()
-        return curve
 
     def _record(self, phase: str, state: State) -> None:
         """Writes the lines of a phase as they are now."""
