@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.chain import ARTIFACT, folder_name
 from pipeline.report.contract import Report
 from pipeline.report.places import PLACES
 from targets.sizes import format_size
@@ -81,7 +82,9 @@ def _paths(report: Report, page: Path) -> Table:
         table.add_row("[dim]replayed[/]", ", ".join(parts))
     if report.shortfall:
         table.add_row("[yellow]warning[/]", report.shortfall)
+    folder = page.parent / folder_name("export") / ARTIFACT
+    table.add_row("[dim]artifact[/]", str(folder))
     for name, path in report.artifacts.items():
-        table.add_row(f"[dim]{name}[/]", str(page.parent / path))
+        table.add_row(f"  [dim]{name}[/]", (page.parent / path).relative_to(folder).as_posix())
     table.add_row("[dim]report[/]", f"[bold]{page}[/]")
     return table

@@ -83,6 +83,11 @@ def _search(report: Report, region: str) -> Markup | None:
         label = f"{format_size(point.size_bytes)}, {point.score:.2f} points: {cells}"
         points.append(Point(point.size_bytes, point.score, "chosen" if a == found.architecture else "front", label))
     label = f"Score over memory in {region} for {len(points)} candidates"
+    if not any(point.architecture == found.architecture for point in front):  # beaten by one as small and as good
+        sizes = [row.estimated_bytes for row in report.budget if row.region == region]
+        points += [
+            Point(size, found.score, "chosen", f"{format_size(size)}, {found.score:.2f} points") for size in sizes
+        ]
     return scatter(points, label, f"estimated bytes in {region}", f"score ({found.score_name})")
 
 

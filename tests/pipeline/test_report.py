@@ -224,6 +224,9 @@ def test_the_front_of_every_region_is_drawn_the_fullest_first() -> None:
     page = render(report.model_copy(update={"search": search}))
     assert page.index("Score over memory in ram for 3 candidates") < page.index("Score over memory in flash for 2")
     assert page.count("Pareto front</dt><dd>2<") == 1
+    assert page.count("point chosen") == 1, "also where one as small and as good is on the front instead"
+    chosen = search.model_copy(update={"architecture": front[1].architecture})
+    assert render(report.model_copy(update={"search": chosen})).count("point chosen") == 2, "on both fronts"
 
 
 def test_a_failure_is_the_first_thing_on_the_page() -> None:
