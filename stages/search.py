@@ -24,7 +24,7 @@ from stages.searching import cell_by_cell, evolutionary, random_search
 from stages.searching.algorithm import Algorithm, Task, best_of, rank
 from stages.searching.baseline import proven
 from stages.searching.candidates import Candidate, CandidateLog, Evaluator
-from stages.searching.limits import StoppedBy, does_not_fit, smallest_networks, use_of, why_not_wider
+from stages.searching.limits import StoppedBy, does_not_fit, hopeless, smallest_networks, use_of, why_not_wider
 from stages.searching.macro import LADDER, MacroChoices
 from stages.searching.pareto import ParetoPoint, pareto_front
 from stages.searching.short_training import Finalist, halved
@@ -163,7 +163,8 @@ def search(
     evaluator = Evaluator(profile, batch, score, log=log)
     task = Task(space, macro, config.cell_counts, evaluator, config.seed, config.trials, progress)
     try:
-        algorithm_named(config.algorithm)(task)
+        if not hopeless(task):
+            algorithm_named(config.algorithm)(task)
         if best_of(evaluator.candidates) is None:  # chance missed it, or nothing fits
             evaluator.rated([c.architecture for c in smallest_networks(task)[:1]], progress, "smallest network")
         best, finalists = decided(task, dataset, profile, config, folder / "finalists")

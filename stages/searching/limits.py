@@ -1,6 +1,7 @@
 """Why a search ended where it did: what keeps the winner from being wider, or why nothing fits at all.
 
-Comes in: the winner, or a task that found none. Goes out: a reason with a sentence for people, or the error to raise.
+Comes in: the winner, or a task that found none. Goes out: a reason with a sentence for people, or the error to raise; before a
+search, whether it can find anything at all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from math import inf
 from typing import Literal
 
 from stages.searching.algorithm import Task
-from stages.searching.candidates import Candidate
+from stages.searching.baseline import PLAIN_CELL
+from stages.searching.candidates import Candidate, Evaluator
 from stages.searching.cell_by_cell import entry_cells
 from stages.searching.macro import gain_per_doubling
 from targets.errors import DoesNotFitError
@@ -18,6 +20,8 @@ from targets.sizes import format_size
 
 #: Cells among which the smallest network is looked for.
 LEANEST = 4
+#: The share of the least bytes of plain chains that is taken to be needed by whatever a cell holds.
+CERTAIN = 0.9
 StoppedBy = Literal["memory", "score", "compute"]
 
 
@@ -39,6 +43,30 @@ def why_not_wider(best: Candidate, task: Task) -> tuple[StoppedBy, str]:
         "score",
         f"another doubling of the {channels} channels would gain {gain:.2f} points, the preset asks for {macro.min_gain:g}",
     )
+
+
+def hopeless(task: Task) -> bool:
+    """Whether some region is too small for every network of the space, known from a few sizes.
+
+    A cell that hands its current on adds nothing of its own, so networks of such cells, at the fewest channels and whatever is
+    chosen around them, bound all others. Each region has its own least one. The bound is the estimators' and not a theorem: a
+    pool that is computed with the layer before it can cost the plain chain more working memory than a cell between both
+    would. Therefore the least over all choices counts, and only `CERTAIN` of it. Nearer to the edge, and where a target's rules
+    refuse one of these chains, the answer is False and the search finds out.
+    """
+    profile = task.evaluator.profile
+    apart = Evaluator(profile, task.evaluator.batch, task.evaluator.score)  # what is sized here was not considered
+    least: dict[str, int] = {}
+    for count in task.cell_counts:
+        for variant in reversed(task.macro.variants((PLAIN_CELL,) * count)):  # the least capable first: small, mostly
+            chain = apart.sized(variant)
+            if not chain.region_bytes:
+                return False
+            for region, used in chain.region_bytes.items():
+                least[region] = min(used, least.get(region, used))
+            if all(CERTAIN * used <= profile.memory[region].available_bytes for region, used in least.items()):
+                return False
+    return bool(least)
 
 
 def smallest_networks(task: Task) -> list[Candidate]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,13 +19,18 @@ from stages.analyze import Analysis
 from stages.data.dataset import Dataset
 from stages.data.digits import load_digits
 from stages.progress import silent
-from stages.search import LOG, SearchConfig, SearchResult, search
-from stages.searching.candidates import Candidate
+from stages.scores.catalog import score_named
+from stages.scores.subject import batch_of
+from stages.search import LOG, SearchConfig, SearchResult, macro_choices, search
+from stages.searching.algorithm import Task
+from stages.searching.candidates import Candidate, Evaluator
+from stages.searching.limits import CERTAIN, hopeless
+from stages.searching.space import CellSpace
 from stages.searching.workers import Help, LocalProcesses, helped_by
 from stages.snn.architecture import Architecture, lower
 from targets.errors import DoesNotFitError
 from targets.fit import findings
-from targets.profile import Profile
+from targets.profile import Profile, load_profile
 from targets.sizes import format_size
 from tests.stages.families import bytes_of, counted_profile
 
@@ -90,6 +97,80 @@ def test_no_result_exceeds_any_region(
     assert used["ram"] <= ram
     assert result.region_bytes == used
     assert result.architecture.weight_bits in bits
+
+
+#: Fewer choices around the cells, for comparing with all networks there are.
+NARROW = SMALL.model_copy(
+    update={"score": "structure", "max_channels": 2, "head_pools": (1, 2), "weight_bits": (8, 2), "images": 1}
+)
+
+
+@lru_cache
+def all_sizes() -> list[Mapping[str, int]]:
+    """Bytes of every cell of the narrow space in every macro-architecture."""
+    board = load_profile("jetson_nano")
+    macro = macro_choices(digits(), board, NARROW)
+    cells = CellSpace.of(NARROW.nodes, ("zero", "conv3x3", "avgpool3x3")).cells()
+    return [bytes_of(variant, board) for cell in cells for variant in macro.variants((str(cell),))]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flash_of=st.integers(0, 20),
+    ram_of=st.integers(0, 20),
+    more=st.tuples(*[st.integers(-40, 40)] * 2),
+    certain=st.sampled_from([CERTAIN, 1.0]),
+)
+def test_nothing_fits_only_where_an_exhaustive_search_finds_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    flash_of: int,
+    ram_of: int,
+    more: tuple[int, int],
+    certain: float,
+) -> None:
+    """Budgets are taken from the sizes of two networks, so that regions disagree about which is the smallest."""
+    monkeypatch.setattr("stages.searching.limits.CERTAIN", certain)
+    flash = sorted(size["flash"] for size in all_sizes())[flash_of] + more[0]
+    ram = sorted(size["ram"] for size in all_sizes())[ram_of] + more[1]
+    board = counted_profile(monkeypatch, flash=flash, ram=ram)
+    possible = any(size["flash"] <= flash and size["ram"] <= ram for size in all_sizes())
+    try:
+        found(board, tmp_path_factory.mktemp("search"), NARROW, "zero", "conv3x3", "avgpool3x3")
+    except DoesNotFitError:
+        assert not possible
+    else:
+        assert possible
+
+
+@pytest.mark.parametrize("name", ["stm32vldiscovery", "microbit_v1", "loihi2_oheo_gulch", "kapoho_bay", "jetson_nano"])
+def test_no_network_of_a_real_family_is_below_what_hopeless_takes_for_certain(name: str) -> None:
+    """A budget that just holds a random network, in every region, is never called hopeless."""
+    board, random = load_profile(name), Random(0)
+    config = SearchConfig(cell_counts=(1, 2))
+    space = CellSpace.of(4, ("zero", "skip", "conv1x1", "conv3x3", "conv5x5", "avgpool3x3"))
+    for shape in ((1, 8, 8), (3, 32, 32)):
+        macro = replace(macro_choices(digits(), board, config), input_shape=shape)
+        for _ in range(8):
+            cells = (str(space.sample(random)),) * random.choice(config.cell_counts)
+            evaluator = Evaluator(board, batch_of(digits(), 1, timesteps=4, seed=0), score_named("structure"))
+            used = evaluator.sized(macro.smallest(cells)).region_bytes
+            memory = {
+                region: board.memory[region].model_copy(update={"total": size, "reserved": 0})
+                for region, size in used.items()
+            }
+            evaluator.profile = board.model_copy(update={"memory": dict(board.memory) | memory})
+            assert not hopeless(Task(space, macro, config.cell_counts, evaluator, 0, 0, silent))
+
+
+def test_a_hopeless_search_sizes_few_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = counted_profile(monkeypatch, flash=8, ram=10**6)
+    sized: list[Architecture] = []
+    size = Evaluator._size
+    monkeypatch.setattr(Evaluator, "_size", lambda self, a: sized.append(a) or size(self, a))
+    with pytest.raises(DoesNotFitError, match="flash"):
+        found(board, tmp_path, SearchConfig(cell_counts=(1, 2)), "zero", "skip", "conv1x1", "conv3x3", "avgpool3x3")
+    assert len(sized) < 250
 
 
 def test_where_nothing_fits_the_hint_names_a_budget_that_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
