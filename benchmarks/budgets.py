@@ -17,7 +17,8 @@ from pathlib import Path
 from stages.analyze import AnalyzeConfig, analyze
 from stages.data.digits import load_digits
 from stages.progress import silent
-from stages.search import SearchConfig, search
+from stages.search import search
+from stages.searching.config import SearchConfig
 from targets.profile import load_profile
 from targets.sizes import format_size
 

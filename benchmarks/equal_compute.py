@@ -22,9 +22,10 @@ from stages.data.catalog import load_dataset
 from stages.progress import silent
 from stages.scores.catalog import score_named
 from stages.scores.subject import batch_of
-from stages.search import SearchConfig, macro_choices
+from stages.search import macro_choices
 from stages.searching.baseline import PLAIN_CELL
 from stages.searching.candidates import Evaluator
+from stages.searching.config import SearchConfig
 from stages.searching.macro import widest
 from stages.searching.short_training import validation_accuracy
 from targets.profile import load_profile

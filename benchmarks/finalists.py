@@ -25,7 +25,8 @@ from stages.analyzing.significance import Interval
 from stages.data.catalog import load_dataset
 from stages.data.dataset import Dataset
 from stages.progress import silent
-from stages.search import SearchConfig, search
+from stages.search import search
+from stages.searching.config import SearchConfig
 from stages.searching.short_training import learning_curve
 from stages.snn.architecture import Architecture
 from targets.profile import load_profile

@@ -34,7 +34,8 @@ from stages.progress import silent
 from stages.scores.evidence import evidence
 from stages.scores.hamming import sahd
 from stages.scores.subject import Subject, batch_of
-from stages.search import SearchConfig, search
+from stages.search import search
+from stages.searching.config import SearchConfig
 from stages.searching.space import BASE_OPERATIONS, CellSpace
 from stages.snn.architecture import Architecture
 from targets.profile import load_profile

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stages.analyze import AnalyzeConfig
 from stages.export import ExportConfig
 from stages.quantize import QuantizeConfig
-from stages.search import SearchConfig
+from stages.searching.config import SearchConfig
 from stages.verify import VerifyConfig
 from targets.errors import ConfigurationError
 from targets.hardware.ways import MeasureTable, parse_hardware

@@ -21,9 +21,10 @@ from stages.data.digits import load_digits
 from stages.progress import silent
 from stages.scores.catalog import score_named
 from stages.scores.subject import batch_of
-from stages.search import LOG, SearchConfig, SearchResult, macro_choices, search
+from stages.search import LOG, SearchResult, macro_choices, search
 from stages.searching.algorithm import Task
 from stages.searching.candidates import Candidate, Evaluator
+from stages.searching.config import SearchConfig
 from stages.searching.limits import CERTAIN, hopeless
 from stages.searching.space import CellSpace
 from stages.searching.workers import Help, LocalProcesses, helped_by
