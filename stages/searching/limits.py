@@ -13,7 +13,7 @@ from stages.searching.algorithm import Task
 from stages.searching.baseline import PLAIN_CELL
 from stages.searching.candidates import Candidate, Evaluator
 from stages.searching.cell_by_cell import entry_cells
-from stages.searching.macro import gain_per_doubling
+from stages.searching.macro import at_width, fills_words, gain_per_doubling
 from targets.errors import DoesNotFitError
 from targets.profile import Profile
 from targets.sizes import format_size
@@ -26,19 +26,21 @@ StoppedBy = Literal["memory", "score", "compute"]
 
 
 def why_not_wider(best: Candidate, task: Task) -> tuple[StoppedBy, str]:
-    """What the next wider version of an architecture would exceed."""
+    """What the next wider versions of an architecture would exceed, up to the one whose channels fill words again."""
     macro, channels = task.macro, best.architecture.channels
-    wider = next((c for c in macro.channels if c > channels), None)
-    if wider is None:
+    wider = [c for c in macro.channels if c > channels]
+    if not wider:
         return "compute", f"{channels} channels are the most that the preset allows"
-    candidate = task.evaluator.sized(best.architecture.model_copy(update={"channels": wider}))
-    if candidate.obstacles:
-        return "memory", f"{wider} channels would not fit: {candidate.obstacles[0]}"
+    last = next(filter(fills_words, wider), wider[0])
+    for more in (c for c in wider if c <= last):
+        candidate = task.evaluator.sized(at_width(best.architecture, more))
+        if candidate.obstacles:
+            return "memory", f"{more} channels would not fit: {candidate.obstacles[0]}"
     limit = macro.max_synaptic_operations
     if candidate.synaptic_operations > limit:
         needed = f"{candidate.synaptic_operations:,} synaptic operations an inference"
-        return "compute", f"{wider} channels would need {needed}, the preset allows {limit:,}"
-    gain = gain_per_doubling(channels, wider)
+        return "compute", f"{last} channels would need {needed}, the preset allows {limit:,}"
+    gain = gain_per_doubling(channels, last)
     return (
         "score",
         f"another doubling of the {channels} channels would gain {gain:.2f} points, the preset asks for {macro.min_gain:g}",
