@@ -89,7 +89,7 @@ class Recurrence(nn.Module):
         """All spikes and membrane potentials of a run, as `targets.reference.run` returns them."""
         for node in self.nodes.values():
             cast(IntegerNode, node).store_v_seq = True
-        spikes, scores, _ = self(torch.from_numpy(inputs), integers)
+        spikes, scores, _ = self(torch.tensor(inputs), integers)
         membranes = {}
         for population in self.network.populations:
             stored = self.node(population).v_seq
