@@ -68,6 +68,11 @@ class Evaluator:
             known = self._sized[architecture] = self._size(architecture)
         return known
 
+    def roomy(self, architecture: Architecture) -> bool:
+        """Whether it fits with half of every region to spare, so that a few channels more need no estimate of their own."""
+        sized, memory = self.sized(architecture), self.profile.memory
+        return sized.fits and all(2 * used <= memory[name].available_bytes for name, used in sized.region_bytes.items())
+
     def operations(self, architecture: Architecture) -> int:
         """Synaptic operations alone, which cost much less to know than bytes."""
         same = architecture.model_copy(update={"weight_bits": 8})  # bits do not change the count

@@ -112,9 +112,10 @@ def widest(variant: Architecture, channels: Sequence[int], limit: int, evaluator
     affordable = _last_true(channels, lambda c: evaluator.operations(at_width(variant, c)) <= limit)
     if affordable is None:
         return None
-    if evaluator.sized(at_width(variant, channels[affordable])).fits:
-        within = channels[: affordable + 1]
-        return at_width(variant, next(filter(fills_words, reversed(within)), within[-1]))
+    within = channels[: affordable + 1]
+    words = at_width(variant, next(filter(fills_words, reversed(within)), within[-1]))
+    if evaluator.roomy(words) or evaluator.sized(at_width(variant, within[-1])).fits:
+        return words
     fitting = _last_true(channels[:affordable], lambda c: evaluator.sized(at_width(variant, c)).fits)
     return None if fitting is None else at_width(variant, channels[fitting])
 
