@@ -20,7 +20,7 @@ from stages.snn.architecture import Architecture
 #: Channels that are tried: every number where one more matters, then steps of at most 7 %, so that memory is really used.
 LADDER = (*range(2, 32), *range(32, 64, 2), *range(64, 128, 4), *range(128, 256, 8), *range(256, 1025, 16))
 #: 8-bit weights of four channels are a 32-bit word, which kernels load and multiply at once: on an emulated Cortex-M7 34 channels
-#: took 26 % more instructions than 32, on an M0 31 %, and both more than 36. Below `FEW` channels each one counts more than that.
+#: took 26 % more instructions than 32, on an M0 31 %, and on both more than even 36. Up to `FEW` channels each one counts more.
 WORD, FEW = 4, 16
 
 
