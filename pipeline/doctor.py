@@ -64,13 +64,12 @@ def _require(tools: Sequence[Tool]) -> None:
 
 
 def _verified(out: Console, profile: Profile, required: MeasuredBy | None) -> None:
-    from stages.verifying.venue import venue_of
+    from stages.verifying.venue import offered, venue_of
 
     venue = venue_of(profile, required)
-    obtained = venue.obtained if profile.measure.hardware is None else "hardware"
     mark = "[yellow]![/]" if venue.shortfall else "[green]✓[/]"
     why = f", {venue.shortfall}" if venue.shortfall else ""
-    out.print(f"{mark} {'measured by':<26} {obtained}{why}", highlight=False, soft_wrap=True)
+    out.print(f"{mark} {'measured by':<26} {offered(venue)}{why}", highlight=False, soft_wrap=True)
 
 
 def _machine(build: Path) -> Iterator[Tool]:

@@ -20,17 +20,21 @@ def venue_of(profile: Profile, required: MeasuredBy | None) -> Venue:
         ToolMissingError: not as required; the hint is what would make it so.
     """
     venue = family_named(profile.family).venue(profile)
-    offered: MeasuredBy = venue.obtained if profile.measure.hardware is None else "hardware"
-    require(offered, required, venue)
+    require(offered(venue), required, venue)
     return venue
 
 
-def require(offered: MeasuredBy, required: MeasuredBy | None, venue: Venue) -> None:
+def offered(venue: Venue) -> MeasuredBy:
+    """How memory is going to be measured: on the board that the profile names, or as this machine can."""
+    return venue.obtained if venue.profile.measure.hardware is None else "hardware"
+
+
+def require(obtained: MeasuredBy, required: MeasuredBy | None, venue: Venue) -> None:
     """Raises:
     ToolMissingError: a measurement is not obtained as it must be.
     """
-    if required in (None, offered):
+    if required in (None, obtained):
         return
     why = f": {venue.shortfall}" if venue.shortfall else ""
-    hint = _NAME_A_BOARD if required == "hardware" else venue.command or f"leave out --require, or say {offered}"
-    raise ToolMissingError(f"--require {required}: {venue.profile.name} is measured by {offered!r} here{why}", hint)
+    hint = _NAME_A_BOARD if required == "hardware" else venue.command or f"leave out --require, or say {obtained}"
+    raise ToolMissingError(f"--require {required}: {venue.profile.name} is measured by {obtained!r} here{why}", hint)
