@@ -24,7 +24,7 @@ def text_bytes(classes: int) -> int:
 
 
 def to_text(names: Sequence[str], classes: int) -> str:
-    """The names, of which none is in the place of another; numbers where none are given.
+    """The names in the order of the scores; numbers where none are given.
 
     Raises:
         ConfigurationError: there are more or fewer names than classes.
@@ -33,8 +33,9 @@ def to_text(names: Sequence[str], classes: int) -> str:
     if len(names) != classes:
         raise ConfigurationError(f"{len(names)} names for {classes} classes", "a name for each class, or none at all")
     longest = max(1, *(len(name) for name in names))
+    # one character always fits: with quotes and comma at most 15 bytes
     fitting = (text for limit in range(longest, 0, -1) if len(text := _text(names, limit)) <= text_bytes(classes))
-    return next(fitting, "[]").ljust(text_bytes(classes))
+    return next(fitting).ljust(text_bytes(classes))
 
 
 def _text(names: Sequence[str], limit: int) -> str:
