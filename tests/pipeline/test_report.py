@@ -75,6 +75,19 @@ def row(term: str, estimated: int, measured: int, moment: str = "", *, ok: bool 
     )
 
 
+def parity_of(network: Network) -> ParityCounts:
+    """Both comparisons, the artifact's on two kinds of runtime."""
+    return ParityCounts(
+        samples=4, steps=network.timesteps, spikes_compared=123456, spikes_differing=0, membranes_compared=99,
+        membranes_differing=0, predictions_differing=0, first_difference=None, compared=("one with another",),
+        samples_in_training=4,
+        replayed=(
+            Replayed(obtained="emulated", samples=1, spikes_compared=13456, membranes_compared=24),
+            Replayed(obtained="runtime", samples=3, spikes_compared=60000, membranes_compared=75),
+        ),
+    )  # fmt: skip
+
+
 def report_of(network: Network, **changes: object) -> Report:
     """A report about a network of the table; its names hold what HTML must escape."""
     inputs = inputs_for(network, 4)
@@ -100,15 +113,7 @@ def report_of(network: Network, **changes: object) -> Report:
         measured_by="runtime",
         measured_with={"onnxruntime": "1.31"},
         accuracy=Accuracy(float=0.98, quantized=0.9725, exported=0.9725),
-        parity=ParityCounts(
-            samples=4, steps=network.timesteps, spikes_compared=123456, spikes_differing=0, membranes_compared=99,
-            membranes_differing=0, predictions_differing=0, first_difference=None, compared=("one with another",),
-            samples_in_training=4,
-            replayed=(
-                Replayed(obtained="emulated", samples=1, spikes_compared=13456, membranes_compared=24),
-                Replayed(obtained="runtime", samples=3, spikes_compared=60000, membranes_compared=75),
-            ),
-        ),
+        parity=parity_of(network),
         footprint=(row("weights", 1000, 1010), row("loading", 300, 290, "load"), row("state", 200, 200, "run")),
         budget=(Budget(region="ram", available_bytes=5000, estimated_bytes=1300, measured_bytes=1300),),
         search=Search(
